@@ -1,0 +1,2 @@
+//! Cairn, an erasure-coded distributed object store: one binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The chunk server: volumes, the chunk format on disk, HTTP for bodies and gRPC for control.

@@ -1,0 +1,1 @@
+//! The client library: accounts, containers and objects over erasure-coded chunks.

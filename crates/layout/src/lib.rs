@@ -1,0 +1,1 @@
+//! How a content becomes stripes, fragments, blocks and chunks: geometry and byte formats.

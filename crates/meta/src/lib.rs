@@ -1,0 +1,1 @@
+//! Metadata servers: partitions as Raft groups, their services and workers.

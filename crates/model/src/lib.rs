@@ -1,0 +1,1 @@
+//! Identifiers, names, policies, the cluster map and what the services say about objects.

@@ -1,0 +1,1 @@
+//! Listening, connecting, authenticating, health and metrics: what every daemon needs of the network.

@@ -1,0 +1,1 @@
+//! The log shared by all partitions of a process, with group commit.
