@@ -1,1 +1,17 @@
-//! The gRPC services and their messages.
+//! The gRPC services of Cairn and their messages, compiled from the files in `proto/`.
+//!
+//! [`v1`] is generated. `convert` turns messages into the types of [`model`] and back, checking
+//! every bound on the way in: what has passed it needs no further checks. `status` is the one
+//! table between [`model::ErrorKind`] and gRPC's codes.
+#![forbid(unsafe_code)]
+
+mod convert;
+mod status;
+
+pub use status::{LEADER, from_status, leader_of, to_status};
+
+/// Messages, clients and servers of protocol version 1.
+pub mod v1 {
+    #![allow(missing_docs, clippy::all)]
+    tonic::include_proto!("cairn.v1");
+}
