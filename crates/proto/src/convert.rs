@@ -1,1 +1,544 @@
-//! x
+//! Messages as [`model`] types and back. Whatever comes in is checked here, once.
+
+use crate::v1;
+use model::{
+    Account, Administrative, BlobId, Body, ClusterId, ClusterMap, Container, ContainerEntry,
+    ContainerId, Error, Extent, Hash, ListQuery, ListedName, Listing, Liveness, Metachunk, Node,
+    NodeId, Object, ObjectEntry, Partition, PartitionId, PartitionTable, Policy, Precondition,
+    Properties, Slot, SmallObjects, Version, Versioning, Volume, VolumeId, WriteId,
+};
+
+/// Most rows of a chunk table in one message.
+const MAX_METACHUNKS: usize = 65_536;
+
+fn narrow<T: TryFrom<u32>>(value: u32, what: &str) -> Result<T, Error> {
+    T::try_from(value).map_err(|_| Error::invalid(format!("{what} {value} is out of range")))
+}
+
+fn missing(what: &str) -> Error {
+    Error::invalid(format!("the message lacks its {what}"))
+}
+
+/// Properties from a message; a key given twice is refused.
+pub fn properties_from(list: Vec<v1::Property>) -> Result<Properties, Error> {
+    let count = list.len();
+    let properties: Properties = list.into_iter().map(|p| (p.key, p.value)).collect();
+    if properties.len() != count {
+        return Err(Error::invalid("a property is given twice"));
+    }
+    model::check_properties(&properties)?;
+    Ok(properties)
+}
+
+/// Properties for a message.
+pub fn properties_to(properties: Properties) -> Vec<v1::Property> {
+    properties.into_iter().map(|(key, value)| v1::Property { key, value }).collect()
+}
+
+impl TryFrom<v1::Account> for Account {
+    type Error = Error;
+    fn try_from(m: v1::Account) -> Result<Self, Error> {
+        Ok(Self {
+            name: m.name.parse()?,
+            containers: m.containers,
+            objects: m.objects,
+            bytes: m.bytes,
+            created: m.created,
+            properties: properties_from(m.properties)?,
+        })
+    }
+}
+
+impl From<Account> for v1::Account {
+    fn from(a: Account) -> Self {
+        Self {
+            name: a.name.to_string(),
+            containers: a.containers,
+            objects: a.objects,
+            bytes: a.bytes,
+            created: a.created,
+            properties: properties_to(a.properties),
+        }
+    }
+}
+
+impl TryFrom<v1::ContainerEntry> for ContainerEntry {
+    type Error = Error;
+    fn try_from(m: v1::ContainerEntry) -> Result<Self, Error> {
+        Ok(Self { name: m.name.parse()?, objects: m.objects, bytes: m.bytes, modified: m.modified })
+    }
+}
+
+impl From<ContainerEntry> for v1::ContainerEntry {
+    fn from(c: ContainerEntry) -> Self {
+        Self { name: c.name.to_string(), objects: c.objects, bytes: c.bytes, modified: c.modified }
+    }
+}
+
+impl TryFrom<v1::Container> for Container {
+    type Error = Error;
+    fn try_from(m: v1::Container) -> Result<Self, Error> {
+        Ok(Self {
+            id: ContainerId::try_from(&m.id[..])?,
+            account: m.account.parse()?,
+            name: m.name.parse()?,
+            incarnation: m.incarnation,
+            created: m.created,
+            modified: m.modified,
+            policy: m.policy.map(|p| p.parse()).transpose()?,
+            versioning: Versioning::from_number(m.versioning)?,
+            quota: m.quota,
+            objects: m.objects,
+            bytes: m.bytes,
+            properties: properties_from(m.properties)?,
+        })
+    }
+}
+
+impl From<Container> for v1::Container {
+    fn from(c: Container) -> Self {
+        Self {
+            id: c.id.0.to_vec(),
+            account: c.account.to_string(),
+            name: c.name.to_string(),
+            incarnation: c.incarnation,
+            created: c.created,
+            modified: c.modified,
+            policy: c.policy.map(|p| p.to_string()),
+            versioning: c.versioning.number(),
+            quota: c.quota,
+            objects: c.objects,
+            bytes: c.bytes,
+            properties: properties_to(c.properties),
+        }
+    }
+}
+
+impl TryFrom<v1::Metachunk> for Metachunk {
+    type Error = Error;
+    fn try_from(m: v1::Metachunk) -> Result<Self, Error> {
+        if m.volumes.len() > model::MAX_WIDTH || m.rewritten.len() > model::MAX_WIDTH {
+            return Err(Error::invalid(format!(
+                "a metachunk has {} positions; at most {} are possible",
+                m.volumes.len(),
+                model::MAX_WIDTH
+            )));
+        }
+        Ok(Self {
+            length: m.length,
+            write: WriteId(m.write),
+            volumes: m.volumes.into_iter().map(|v| (v != 0).then_some(VolumeId(v))).collect(),
+            rewritten: m
+                .rewritten
+                .into_iter()
+                .map(|r| Ok((narrow(r.position, "position")?, WriteId(r.write))))
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+impl From<Metachunk> for v1::Metachunk {
+    fn from(m: Metachunk) -> Self {
+        let rewritten = |(position, write): (u8, WriteId)| v1::metachunk::Rewritten {
+            position: position.into(),
+            write: write.0,
+        };
+        Self {
+            length: m.length,
+            write: m.write.0,
+            volumes: m.volumes.into_iter().map(|v| v.map_or(0, |v| v.0)).collect(),
+            rewritten: m.rewritten.into_iter().map(rewritten).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::Extent> for Extent {
+    type Error = Error;
+    fn try_from(m: v1::Extent) -> Result<Self, Error> {
+        if m.metachunks.len() > MAX_METACHUNKS {
+            return Err(Error::invalid(format!(
+                "an extent has {} metachunks; at most {MAX_METACHUNKS} fit in a message",
+                m.metachunks.len()
+            )));
+        }
+        Ok(Self {
+            blob: BlobId::try_from(&m.blob[..])?,
+            origin: BlobId::try_from(&m.origin[..])?,
+            policy: m.policy.parse()?,
+            method: m.chunk_method.parse()?,
+            chunk_blocks: m.chunk_blocks,
+            metachunks: m
+                .metachunks
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<Extent> for v1::Extent {
+    fn from(e: Extent) -> Self {
+        Self {
+            blob: e.blob.0.to_vec(),
+            origin: e.origin.0.to_vec(),
+            policy: e.policy.to_string(),
+            chunk_method: e.method.to_string(),
+            chunk_blocks: e.chunk_blocks,
+            metachunks: e.metachunks.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// An MD5 from a message.
+pub fn md5_from(bytes: Option<Vec<u8>>) -> Result<Option<[u8; 16]>, Error> {
+    bytes
+        .map(|b| <[u8; 16]>::try_from(b).map_err(|_| Error::invalid("an MD5 has 16 bytes")))
+        .transpose()
+}
+
+/// A BLAKE3 hash from a message.
+pub fn hash_from(bytes: Option<Vec<u8>>) -> Result<Option<Hash>, Error> {
+    bytes.map(|b| Hash::try_from(&b[..])).transpose()
+}
+
+impl TryFrom<v1::ObjectEntry> for ObjectEntry {
+    type Error = Error;
+    fn try_from(m: v1::ObjectEntry) -> Result<Self, Error> {
+        Ok(Self {
+            name: m.name.parse()?,
+            version: Version(m.version),
+            latest: m.latest,
+            marker: m.marker,
+            content: BlobId::try_from(&m.content[..])?,
+            size: m.size,
+            hash: hash_from(m.hash)?,
+            md5: md5_from(m.md5)?,
+            mime_type: m.mime_type,
+            policy: m.policy.parse()?,
+            created: m.created,
+            modified: m.modified,
+        })
+    }
+}
+
+impl From<ObjectEntry> for v1::ObjectEntry {
+    fn from(e: ObjectEntry) -> Self {
+        Self {
+            name: e.name.to_string(),
+            version: e.version.0,
+            latest: e.latest,
+            marker: e.marker,
+            content: e.content.0.to_vec(),
+            size: e.size,
+            hash: e.hash.map(|h| h.0.to_vec()),
+            md5: e.md5.map(|m| m.to_vec()),
+            mime_type: e.mime_type,
+            policy: e.policy.to_string(),
+            created: e.created,
+            modified: e.modified,
+        }
+    }
+}
+
+impl TryFrom<v1::Object> for Object {
+    type Error = Error;
+    fn try_from(m: v1::Object) -> Result<Self, Error> {
+        let entry: ObjectEntry = m.entry.ok_or_else(|| missing("entry"))?.try_into()?;
+        let body = if entry.marker {
+            Body::Marker
+        } else {
+            let extents = m.extents.into_iter().map(TryInto::try_into);
+            Body::Extents(extents.collect::<Result<_, _>>()?)
+        };
+        Ok(Self { entry, properties: properties_from(m.properties)?, body })
+    }
+}
+
+impl From<Object> for v1::Object {
+    fn from(o: Object) -> Self {
+        let extents = match o.body {
+            Body::Extents(extents) => extents.into_iter().map(Into::into).collect(),
+            Body::Marker => Vec::new(),
+        };
+        Self { entry: Some(o.entry.into()), properties: properties_to(o.properties), extents }
+    }
+}
+
+impl From<v1::Precondition> for Precondition {
+    fn from(m: v1::Precondition) -> Self {
+        use v1::precondition::Condition;
+        match m.condition {
+            None | Some(Condition::Absent(false)) => Self::None,
+            Some(Condition::Absent(true)) => Self::Absent,
+            Some(Condition::Version(version)) => Self::Version(Version(version)),
+            Some(Condition::Etag(etag)) => Self::Etag(etag),
+        }
+    }
+}
+
+impl From<Precondition> for v1::Precondition {
+    fn from(p: Precondition) -> Self {
+        use v1::precondition::Condition;
+        Self {
+            condition: match p {
+                Precondition::None => None,
+                Precondition::Absent => Some(Condition::Absent(true)),
+                Precondition::Version(version) => Some(Condition::Version(version.0)),
+                Precondition::Etag(etag) => Some(Condition::Etag(etag)),
+            },
+        }
+    }
+}
+
+impl From<v1::ListQuery> for ListQuery {
+    fn from(m: v1::ListQuery) -> Self {
+        Self {
+            prefix: m.prefix,
+            delimiter: m.delimiter,
+            marker: m.marker,
+            marker_version: m.marker_version.map(Version),
+            end_marker: m.end_marker,
+            limit: m.limit,
+            versions: m.versions,
+            deleted: m.deleted,
+        }
+    }
+}
+
+impl From<ListQuery> for v1::ListQuery {
+    fn from(q: ListQuery) -> Self {
+        Self {
+            prefix: q.prefix,
+            delimiter: q.delimiter,
+            marker: q.marker,
+            marker_version: q.marker_version.map(|v| v.0),
+            end_marker: q.end_marker,
+            limit: q.limit,
+            versions: q.versions,
+            deleted: q.deleted,
+        }
+    }
+}
+
+impl TryFrom<v1::ListObjectsResponse> for Listing<ObjectEntry> {
+    type Error = Error;
+    fn try_from(m: v1::ListObjectsResponse) -> Result<Self, Error> {
+        use v1::listed_object::Item;
+        let item = |listed: v1::ListedObject| match listed.item {
+            Some(Item::Entry(entry)) => Ok(ListedName::Entry(entry.try_into()?)),
+            Some(Item::Prefix(prefix)) => Ok(ListedName::Prefix(prefix)),
+            None => Err(missing("item")),
+        };
+        Ok(Self {
+            items: m.items.into_iter().map(item).collect::<Result<_, Error>>()?,
+            next: m.next_marker.map(|marker| (marker, m.next_version.map(Version))),
+        })
+    }
+}
+
+impl From<Listing<ObjectEntry>> for v1::ListObjectsResponse {
+    fn from(listing: Listing<ObjectEntry>) -> Self {
+        use v1::listed_object::Item;
+        let item = |listed| match listed {
+            ListedName::Entry(entry) => Item::Entry(ObjectEntry::into(entry)),
+            ListedName::Prefix(prefix) => Item::Prefix(prefix),
+        };
+        let (next_marker, next_version) = listing.next.unzip();
+        Self {
+            items: listing
+                .items
+                .into_iter()
+                .map(|listed| v1::ListedObject { item: Some(item(listed)) })
+                .collect(),
+            next_marker,
+            next_version: next_version.flatten().map(|v| v.0),
+        }
+    }
+}
+
+impl TryFrom<v1::ListContainersResponse> for Listing<ContainerEntry> {
+    type Error = Error;
+    fn try_from(m: v1::ListContainersResponse) -> Result<Self, Error> {
+        use v1::listed_container::Item;
+        let item = |listed: v1::ListedContainer| match listed.item {
+            Some(Item::Entry(entry)) => Ok(ListedName::Entry(entry.try_into()?)),
+            Some(Item::Prefix(prefix)) => Ok(ListedName::Prefix(prefix)),
+            None => Err(missing("item")),
+        };
+        Ok(Self {
+            items: m.items.into_iter().map(item).collect::<Result<_, Error>>()?,
+            next: m.next_marker.map(|marker| (marker, None)),
+        })
+    }
+}
+
+impl From<Listing<ContainerEntry>> for v1::ListContainersResponse {
+    fn from(listing: Listing<ContainerEntry>) -> Self {
+        use v1::listed_container::Item;
+        let item = |listed| match listed {
+            ListedName::Entry(entry) => Item::Entry(ContainerEntry::into(entry)),
+            ListedName::Prefix(prefix) => Item::Prefix(prefix),
+        };
+        Self {
+            items: listing
+                .items
+                .into_iter()
+                .map(|listed| v1::ListedContainer { item: Some(item(listed)) })
+                .collect(),
+            next_marker: listing.next.map(|(marker, _)| marker),
+        }
+    }
+}
+
+impl TryFrom<v1::Administrative> for Administrative {
+    type Error = Error;
+    fn try_from(m: v1::Administrative) -> Result<Self, Error> {
+        Ok(match m {
+            v1::Administrative::Unspecified => return Err(missing("administrative state")),
+            v1::Administrative::In => Self::In,
+            v1::Administrative::Locked => Self::Locked,
+            v1::Administrative::Draining => Self::Draining,
+            v1::Administrative::Out => Self::Out,
+        })
+    }
+}
+
+impl From<Administrative> for v1::Administrative {
+    fn from(a: Administrative) -> Self {
+        match a {
+            Administrative::In => Self::In,
+            Administrative::Locked => Self::Locked,
+            Administrative::Draining => Self::Draining,
+            Administrative::Out => Self::Out,
+        }
+    }
+}
+
+impl TryFrom<v1::Volume> for Volume {
+    type Error = Error;
+    fn try_from(m: v1::Volume) -> Result<Self, Error> {
+        Ok(Self {
+            id: VolumeId(m.id),
+            administrative: m.administrative().try_into()?,
+            identity: m.identity,
+            address: m.address,
+            location: m.location.parse()?,
+            capacity: m.capacity,
+            free: m.free,
+            score: narrow(m.score.min(100), "score")?,
+            liveness: if m.up { Liveness::Up } else { Liveness::Down },
+        })
+    }
+}
+
+impl From<Volume> for v1::Volume {
+    fn from(v: Volume) -> Self {
+        Self {
+            id: v.id.0,
+            identity: v.identity,
+            address: v.address,
+            location: v.location.to_string(),
+            capacity: v.capacity,
+            free: v.free,
+            score: v.score.into(),
+            up: v.liveness == Liveness::Up,
+            administrative: v1::Administrative::from(v.administrative).into(),
+        }
+    }
+}
+
+impl TryFrom<v1::Policy> for Policy {
+    type Error = Error;
+    fn try_from(m: v1::Policy) -> Result<Self, Error> {
+        let small = match (m.small_bytes, m.small_policy) {
+            (Some(bytes), Some(policy)) => Some(SmallObjects { bytes, policy: policy.parse()? }),
+            (None, None) => None,
+            _ => return Err(missing("small_bytes or small_policy: they go together")),
+        };
+        Self {
+            name: m.name.parse()?,
+            method: m.chunk_method.parse()?,
+            chunk_blocks: m.chunk_blocks,
+            small,
+        }
+        .checked()
+    }
+}
+
+impl From<Policy> for v1::Policy {
+    fn from(p: Policy) -> Self {
+        let (small_bytes, small_policy) = p.small.map(|s| (s.bytes, s.policy.to_string())).unzip();
+        Self {
+            name: p.name.to_string(),
+            chunk_method: p.method.to_string(),
+            chunk_blocks: p.chunk_blocks,
+            small_bytes,
+            small_policy,
+        }
+    }
+}
+
+impl TryFrom<v1::ClusterMap> for ClusterMap {
+    type Error = Error;
+    fn try_from(m: v1::ClusterMap) -> Result<Self, Error> {
+        let slot =
+            |r: v1::SlotRange| Ok((Slot(narrow(r.first, "slot")?), PartitionId(r.partition)));
+        Ok(Self {
+            epoch: m.epoch,
+            cluster: ClusterId::try_from(&m.cluster[..])?,
+            nodes: m
+                .nodes
+                .into_iter()
+                .map(|n| Node { id: NodeId(n.id), address: n.address })
+                .collect(),
+            volumes: m.volumes.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            policies: m.policies.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            default_policy: m.default_policy.parse()?,
+            partitions: m
+                .partitions
+                .into_iter()
+                .map(|p| Partition {
+                    id: PartitionId(p.id),
+                    members: p.members.into_iter().map(NodeId).collect(),
+                })
+                .collect(),
+            slots: PartitionTable::from_ranges(
+                m.slots.into_iter().map(slot).collect::<Result<_, Error>>()?,
+            )?,
+        })
+    }
+}
+
+impl From<ClusterMap> for v1::ClusterMap {
+    fn from(map: ClusterMap) -> Self {
+        Self {
+            epoch: map.epoch,
+            cluster: map.cluster.0.to_vec(),
+            nodes: map
+                .nodes
+                .into_iter()
+                .map(|n| v1::Node { id: n.id.0, address: n.address })
+                .collect(),
+            volumes: map.volumes.into_iter().map(Into::into).collect(),
+            policies: map.policies.into_iter().map(Into::into).collect(),
+            default_policy: map.default_policy.to_string(),
+            partitions: map
+                .partitions
+                .into_iter()
+                .map(|p| v1::Partition {
+                    id: p.id.0,
+                    members: p.members.into_iter().map(|n| n.0).collect(),
+                })
+                .collect(),
+            slots: map
+                .slots
+                .ranges()
+                .iter()
+                .map(|(first, partition)| v1::SlotRange {
+                    first: first.0.into(),
+                    partition: partition.0,
+                })
+                .collect(),
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! table between [`model::ErrorKind`] and gRPC's codes.
 #![forbid(unsafe_code)]
 
-mod convert;
+pub mod convert;
 mod status;
 
 pub use status::{LEADER, from_status, leader_of, to_status};

@@ -1,1 +1,22 @@
-//! Listening, connecting, authenticating, health and metrics: what every daemon needs of the network.
+//! What every daemon needs of the network: listening, connecting, knowing its callers, and
+//! telling how it is.
+//!
+//! One listener serves everything a process does: gRPC over HTTP/2, bodies of chunks over
+//! HTTP/1.1, `/health/live`, `/health/ready` and `/metrics`. Servers take any [`Listener`] and
+//! a shutdown future, clients take any [`Connect`]: in production these are TCP, in one process
+//! they are pipes ([`LocalConnector`]), in a simulation they are simulated.
+//!
+//! The crate knows no service: what is served comes in as an [`App`].
+#![forbid(unsafe_code)]
+
+mod app;
+mod auth;
+mod connect;
+mod listen;
+mod pool;
+
+pub use app::{App, Body, BoxError, Health, HttpHandler, full_body};
+pub use auth::{AccessKey, Secret, SecretError, read_private, write_private};
+pub use connect::{Authenticated, BoxIo, Connect, Io, LocalConnector, TcpConnector, channel};
+pub use listen::{Listener, serve};
+pub use pool::{HttpPool, PoolError};
