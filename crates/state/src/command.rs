@@ -1,0 +1,224 @@
+//! What can be asked of a partition.
+
+mod directory;
+mod object;
+mod queue;
+
+use model::{
+    AccountName, Administrative, BlobId, ContainerId, ContainerName, Liveness, NodeId, PartitionId,
+    Policy, PolicyName, Properties, Versioning, VolumeId,
+};
+use serde::{Deserialize, Serialize};
+
+pub use directory::{InitCluster, RegisterVolume};
+pub use object::{Commit, DeleteObject, UpdateObject};
+pub use queue::{Damage, DeletionKey, Postponed, RepairKey, Swap};
+
+/// A mutation of a partition's state. New commands are added at the end: the log knows them by
+/// their number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Makes an account, unless it exists. Answers `Created`.
+    CreateAccount {
+        /// Its name.
+        account: AccountName,
+        /// Its first properties.
+        properties: Properties,
+    },
+    /// Changes an account's properties. Answers `Done`.
+    UpdateAccount {
+        /// Its name.
+        account: AccountName,
+        /// The changes.
+        properties: PropertyChanges,
+    },
+    /// Removes an account; refused while containers are listed in it. Answers `Done`.
+    DeleteAccount {
+        /// Its name.
+        account: AccountName,
+    },
+    /// Takes over what another partition says of its containers. Answers `Done`.
+    ApplyContainerStates {
+        /// The partition that says so.
+        source: PartitionId,
+        /// In order of their indexes.
+        states: Vec<ContainerState>,
+    },
+    /// Makes a container, unless it exists. Answers `Created`.
+    CreateContainer(CreateContainer),
+    /// Changes a container, and in any case tells its account of its state again. Answers
+    /// `Done`.
+    UpdateContainer(UpdateContainer),
+    /// Removes a container; refused while it has versions that are no delete markers. Answers
+    /// `ContainerDeleted`.
+    DeleteContainer {
+        /// Its id.
+        container: ContainerId,
+    },
+    /// Makes a version of what was written. Answers `Committed`.
+    Commit(Box<Commit>),
+    /// Removes an object or a version, or covers it with a delete marker. Answers
+    /// `ObjectDeleted`.
+    DeleteObject(DeleteObject),
+    /// Changes the properties of a version. Answers `Done`.
+    UpdateObject(UpdateObject),
+    /// Bars a blob from being committed. Refused (conflict) if it was. Answers `Done`.
+    Abort {
+        /// The blob.
+        blob: BlobId,
+    },
+    /// Refuses write ids minted before `millis` from now on. A lower fence than there is
+    /// changes nothing. Answers `Fence`.
+    RaiseFence {
+        /// In milliseconds since 1970; not after log time.
+        millis: u64,
+    },
+    /// Removes what was delivered from the outbox. Answers `Done`.
+    OutboxDelivered {
+        /// Log indexes of the states.
+        indexes: Vec<u64>,
+    },
+    /// Removes or postpones entries of the deletion queue. Answers `Done`.
+    DeletionsDone {
+        /// Entries whose chunks are all gone.
+        done: Vec<DeletionKey>,
+        /// Entries to try again later.
+        postponed: Vec<Postponed>,
+    },
+    /// Queues verified damage for repair. What the chunk table does not say any more is passed
+    /// over. Answers `Done`.
+    QueueRepair {
+        /// The chunks that are missing or damaged.
+        damages: Vec<Damage>,
+    },
+    /// Removes entries of the repair queue that need no repair. Answers `Done`.
+    RepairsDone {
+        /// The entries.
+        keys: Vec<RepairKey>,
+    },
+    /// Names a rebuilt or moved chunk in place of another, by compare-and-set. Answers `Done`.
+    Swap(Swap),
+    /// Lets apply use what a newer build can do. Answers `Done`.
+    RaiseFeatureLevel {
+        /// The level; lower ones change nothing.
+        level: u32,
+    },
+    /// Makes the cluster, unless it exists. Answers `Created`.
+    InitCluster(InitCluster),
+    /// Makes a volume known, or tells that it moved. Answers `Volume`.
+    RegisterVolume(RegisterVolume),
+    /// Says whether a volume answers. Answers `Done`.
+    SetLiveness {
+        /// The volume.
+        volume: VolumeId,
+        /// Whether it does.
+        liveness: Liveness,
+    },
+    /// Says what the operator wants of a volume. Answers `Done`.
+    SetAdministrative {
+        /// The volume.
+        volume: VolumeId,
+        /// What is wanted.
+        administrative: Administrative,
+    },
+    /// Makes or changes a policy. Answers `Done`.
+    SetPolicy {
+        /// The policy.
+        policy: Policy,
+        /// Also make it the cluster's default.
+        make_default: bool,
+    },
+    /// Tells where a metadata node listens. Answers `Done`.
+    UpdateNode {
+        /// The node.
+        id: NodeId,
+        /// `host:port`.
+        address: String,
+    },
+}
+
+/// Changes of properties: first cleared if asked, then removed, then set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyChanges {
+    /// Remove all that there are.
+    pub clear: bool,
+    /// Keys to remove; those that are absent are fine.
+    pub remove: Vec<String>,
+    /// Properties to add or replace.
+    pub set: Properties,
+}
+
+impl PropertyChanges {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        !self.clear && self.remove.is_empty() && self.set.is_empty()
+    }
+
+    /// The properties after the changes.
+    pub fn apply_to(&self, mut properties: Properties) -> Properties {
+        if self.clear {
+            properties.clear();
+        }
+        for key in &self.remove {
+            properties.remove(key);
+        }
+        properties.extend(self.set.clone());
+        properties
+    }
+}
+
+/// A container as its own partition sees it after the change at a log index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerState {
+    /// The log index of the change in the container's partition.
+    pub index: u64,
+    /// The account it is in.
+    pub account: AccountName,
+    /// Its name.
+    pub container: ContainerName,
+    /// What it holds; absent when it is gone.
+    pub counters: Option<ContainerCounters>,
+}
+
+/// What a container holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerCounters {
+    /// Versions, delete markers not counted.
+    pub objects: u64,
+    /// Bytes of all versions.
+    pub bytes: u64,
+    /// Log time of the last change, in microseconds since 1970.
+    pub modified: u64,
+}
+
+/// Makes a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateContainer {
+    /// The account it is in; it need not exist.
+    pub account: AccountName,
+    /// Its name.
+    pub container: ContainerName,
+    /// Its own policy, which the proposer has looked up.
+    pub policy: Option<PolicyName>,
+    /// How many versions it keeps.
+    pub versioning: Versioning,
+    /// Most bytes it may hold.
+    pub quota: Option<u64>,
+    /// Its first properties.
+    pub properties: Properties,
+}
+
+/// Changes a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateContainer {
+    /// Its id.
+    pub container: ContainerId,
+    /// Changes of its properties.
+    pub properties: PropertyChanges,
+    /// `None`: unchanged; `Some(None)`: back to the cluster's default.
+    pub policy: Option<Option<PolicyName>>,
+    /// `None`: unchanged.
+    pub versioning: Option<Versioning>,
+    /// `None`: unchanged; `Some(None)`: none.
+    pub quota: Option<Option<u64>>,
+}

@@ -1,0 +1,80 @@
+//! Commands of the workers.
+
+use model::{BlobId, ContainerId, ObjectName, Version, VolumeId, WriteId};
+use serde::{Deserialize, Serialize};
+
+/// Names an entry of the deletion queue; the order is that of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeletionKey {
+    /// Log time from which its chunks may go, in microseconds.
+    pub due: u64,
+    /// Tells entries with the same due time apart.
+    pub sequence: u64,
+}
+
+/// An entry of the deletion queue to try again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postponed {
+    /// The entry.
+    pub key: DeletionKey,
+    /// When, in microseconds of log time.
+    pub due: u64,
+    /// The volumes whose chunks are left; the others' are gone.
+    pub volumes: Vec<VolumeId>,
+}
+
+/// Names an entry of the repair queue; the order is that of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RepairKey {
+    /// Losses still survivable; 255 where too few chunks are left to rebuild from.
+    pub survivable: u8,
+    /// Tells entries of the same risk apart.
+    pub sequence: u64,
+}
+
+/// A chunk that was found missing or damaged, by its server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// The container.
+    pub container: ContainerId,
+    /// The object's name.
+    pub object: ObjectName,
+    /// Its version.
+    pub version: Version,
+    /// The blob of the extent.
+    pub blob: BlobId,
+    /// Number of the metachunk within the extent.
+    pub metachunk: u32,
+    /// Position within the metachunk.
+    pub position: u8,
+    /// The volume it should be on.
+    pub volume: VolumeId,
+    /// Its write id.
+    pub write: WriteId,
+}
+
+/// Names a chunk in place of another, if the table still says what the worker read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    /// The container.
+    pub container: ContainerId,
+    /// The object's name.
+    pub object: ObjectName,
+    /// Its version.
+    pub version: Version,
+    /// The blob of the extent.
+    pub blob: BlobId,
+    /// Number of the metachunk within the extent.
+    pub metachunk: u32,
+    /// Position within the metachunk.
+    pub position: u8,
+    /// Where the table must say that the chunk is, and under which write id; `None` if it must
+    /// say that there is none.
+    pub old: Option<(VolumeId, WriteId)>,
+    /// Where the new chunk is, durably.
+    pub volume: VolumeId,
+    /// Its write id.
+    pub write: WriteId,
+    /// How long the old chunk is kept, in microseconds.
+    pub delete_grace: u64,
+}

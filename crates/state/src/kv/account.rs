@@ -1,0 +1,20 @@
+//! Accounts: their counters. Properties are apart, because every report of a container writes
+//! this record.
+
+use super::{Key, Kind, Record};
+use model::AccountName;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) created: u64,
+    pub(crate) containers: u64,
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Record for Account {}
+
+pub(crate) fn key(account: &AccountName) -> Key {
+    Key::new(Kind::Account).name(account.as_str())
+}

@@ -1,0 +1,106 @@
+//! Containers and the objects in them.
+
+use super::list::{self, Look, Rest, Rows};
+use crate::{
+    Failure, Fatal,
+    kv::{self, container, head, key::Key, properties},
+};
+use model::{Container, ContainerId, ListQuery, Listing, ObjectEntry, Properties, Version};
+use store::Read;
+
+/// A container with its properties, or *not found*.
+pub fn show_container(view: &dyn Read, id: &ContainerId) -> Result<Container, Failure> {
+    let properties = properties::read(view, &properties::of_container(id))?;
+    Ok(container::existing(view, id)?.to_model(*id, properties))
+}
+
+/// A container without its properties, if there is one: a single small read.
+pub fn find_container(view: &dyn Read, id: &ContainerId) -> Result<Option<Container>, Failure> {
+    Ok(container::read(view, id)?.map(|c| c.to_model(*id, Properties::new())))
+}
+
+/// A page of a container's objects: the newest live versions, or what `versions` and `deleted`
+/// ask for. `marker_version` counts with `versions` only, as only then can a page end within a
+/// name.
+pub fn list_objects(
+    view: &dyn Read,
+    container: &ContainerId,
+    query: &ListQuery,
+) -> Result<Listing<ObjectEntry>, Failure> {
+    container::existing(view, container)?;
+    let mut objects = Objects {
+        base: head::all(container),
+        versions: query.versions,
+        deleted: query.deleted,
+        run: None,
+    };
+    if let (true, Some(_), Ok(name)) = (query.versions, query.marker_version, query.marker.parse())
+    {
+        objects.run = head::latest(view, container, &name)?.map(|(latest, head)| Run {
+            name: head::versions(container, &query.marker).into_bytes(),
+            latest,
+            listed: objects.lists(&head),
+        });
+    }
+    list::page(view, query, objects)
+}
+
+struct Objects {
+    base: Key,
+    versions: bool,
+    deleted: bool,
+    /// The name that the walk is at.
+    run: Option<Run>,
+}
+
+/// The versions of one name.
+struct Run {
+    /// The key without the version.
+    name: Vec<u8>,
+    latest: Version,
+    listed: bool,
+}
+
+impl Objects {
+    /// Whether a name with this newest version is listed.
+    fn lists(&self, newest: &head::Head) -> bool {
+        match (self.deleted, self.versions) {
+            (true, _) => newest.is_marker(),
+            (false, true) => true,
+            (false, false) => !newest.is_marker(),
+        }
+    }
+}
+
+impl Rows for Objects {
+    type Entry = ObjectEntry;
+
+    fn base(&self) -> &Key {
+        &self.base
+    }
+
+    fn name(&self, key: &[u8]) -> Result<String, Fatal> {
+        head::name(key)
+    }
+
+    fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Look<ObjectEntry>, Fatal> {
+        let (name, version) = head::split(key)?;
+        let head: head::Head = kv::decode(key, value)?;
+        let run = match self.run.take() {
+            Some(run) if run.name == name => run,
+            _ => Run { name: name.to_vec(), latest: version, listed: self.lists(&head) },
+        };
+        let rest = if self.versions && run.listed { Rest::Look } else { Rest::Skip };
+        let (latest, listed) = (run.latest == version, run.listed);
+        self.run = Some(run);
+        let entry = if listed {
+            let name = head::name(key)?.parse().map_err(|_| kv::misshapen(key))?;
+            Some(head.entry(name, version, latest))
+        } else {
+            None
+        };
+        let bytes = key.len() + head.mime_type.len() + 128;
+        let version = self.versions.then_some(version);
+        Ok(Look { entry, version, bytes, rest })
+    }
+}

@@ -1,0 +1,131 @@
+//! Pages of names: prefix, delimiter, markers and bounds, for containers and objects alike.
+
+use super::{MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, cursor::Cursor};
+use crate::{Failure, Fatal, kv::key::Key};
+use model::{Error, ListQuery, ListedName, Listing, Version};
+use store::Read;
+
+/// Pairs that a page reads before it ends early, if it has an entry. A page must have one, so
+/// a run of deleted names longer than this is still read through where nothing else is found.
+const MAX_PAGE_STEPS: usize = 100_000;
+
+/// Rows with names in their keys.
+pub(super) trait Rows {
+    type Entry;
+
+    /// What all keys begin with, before the name.
+    fn base(&self) -> &Key;
+
+    /// The name in a key.
+    fn name(&self, key: &[u8]) -> Result<String, Fatal>;
+
+    /// What to do with a row. Rows come in order; some may have been skipped.
+    fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Look<Self::Entry>, Fatal>;
+}
+
+/// What to do with a row.
+pub(super) struct Look<E> {
+    /// What to list, if anything.
+    pub(super) entry: Option<E>,
+    /// The version that tells it from other entries of the same name.
+    pub(super) version: Option<Version>,
+    /// Its size in an answer, roughly.
+    pub(super) bytes: usize,
+    pub(super) rest: Rest,
+}
+
+/// What to do with further rows of the same name.
+pub(super) enum Rest {
+    Look,
+    Skip,
+}
+
+/// A page of the rows that a query asks for.
+pub(super) fn page<R: Rows>(
+    view: &dyn Read,
+    query: &ListQuery,
+    mut rows: R,
+) -> Result<Listing<R::Entry>, Failure> {
+    if query.limit == 0 {
+        return Err(Error::invalid("the limit of a listing must be at least 1").into());
+    }
+    let (from, end) = bounds(rows.base(), query);
+    let mut listing = Listing { items: Vec::new(), next: None };
+    if from >= end {
+        return Ok(listing);
+    }
+    let mut cursor = Cursor::new(view, &from, end)?;
+    let mut last = None;
+    let mut bytes = 0;
+    while let Some((key, value)) = cursor.here() {
+        let name = rows.name(key)?;
+        let folded = fold(query, &name);
+        let behind = match folded {
+            Some(folded) => rows.base().clone().partial(folded).successor(),
+            None => rows.base().clone().name(&name).successor(),
+        };
+        // It was the last of the page before.
+        if folded == Some(query.marker.as_str()) {
+            cursor.seek(&behind)?;
+            continue;
+        }
+        let look = rows.look(key, value)?;
+        let Some(entry) = look.entry else {
+            if cursor.steps > MAX_PAGE_STEPS && folded.is_none() && last.is_some() {
+                listing.next = Some((name, None));
+                break;
+            }
+            // What is not listed may yet be one of many under a prefix that is.
+            cursor.seek(&rows.base().clone().name(&name).successor())?;
+            continue;
+        };
+        let full = listing.items.len() >= query.limit.min(MAX_PAGE_ENTRIES) as usize
+            || (last.is_some() && bytes + look.bytes > MAX_PAGE_BYTES);
+        if full {
+            listing.next = last;
+            break;
+        }
+        bytes += look.bytes;
+        if let Some(folded) = folded {
+            last = Some((folded.to_owned(), None));
+            listing.items.push(ListedName::Prefix(folded.to_owned()));
+        } else {
+            last = Some((name.clone(), look.version));
+            listing.items.push(ListedName::Entry(entry));
+        }
+        match (folded, look.rest) {
+            (None, Rest::Look) => cursor.advance()?,
+            _ => cursor.seek(&behind)?,
+        }
+    }
+    Ok(listing)
+}
+
+/// The first key of a page, and the first behind all pages.
+fn bounds(base: &Key, query: &ListQuery) -> (Vec<u8>, Vec<u8>) {
+    let mut from = base.clone().partial(&query.prefix).into_bytes();
+    if !query.marker.is_empty() {
+        let marker = base.clone().name(&query.marker);
+        let after = match query.marker_version.filter(|_| query.versions) {
+            // The key of that version, and the first one behind it.
+            Some(version) => marker.u64(!version.0).u8(0).into_bytes(),
+            None => marker.successor(),
+        };
+        from = from.max(after);
+    }
+    let mut end = base.clone().partial(&query.prefix).successor();
+    if !query.end_marker.is_empty() {
+        end = end.min(base.clone().partial(&query.end_marker).into_bytes());
+    }
+    (from, end)
+}
+
+/// The part of a name up to the first delimiter behind the prefix.
+fn fold<'a>(query: &ListQuery, name: &'a str) -> Option<&'a str> {
+    if query.delimiter.is_empty() {
+        return None;
+    }
+    let rest = name.get(query.prefix.len()..)?;
+    let at = rest.find(query.delimiter.as_str())?;
+    name.get(..query.prefix.len() + at + query.delimiter.len())
+}

@@ -1,0 +1,117 @@
+//! What workers take from the queues.
+
+use crate::{
+    ContainerState, DeletionKey, Failure, RepairKey,
+    kv::{self, deletion, inbound, key::Parts, outbox as kv_outbox, repair},
+};
+use model::{ChunkName, PartitionId, PartitionTable, VolumeId};
+use std::ops::Bound;
+use store::Read;
+
+/// States that one call for a batch looks at.
+const MAX_OUTBOX_STEPS: usize = 10_000;
+
+/// Chunks of one batch of deletions.
+const MAX_DUE_CHUNKS: usize = 16_384;
+
+/// States of containers for one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxBatch {
+    /// In order of their indexes, none left out up to the last.
+    pub states: Vec<ContainerState>,
+    /// Where to go on: everything up to this index was looked at.
+    pub upto: u64,
+    /// Whether there is more behind it, for whichever partition.
+    pub more: bool,
+}
+
+/// The states behind index `after` for the accounts of one partition, at most `limit`. What is
+/// to come later has higher indexes, so a worker may go on from where it was.
+pub fn outbox(
+    view: &dyn Read,
+    table: &PartitionTable,
+    destination: PartitionId,
+    after: u64,
+    limit: usize,
+) -> Result<OutboxBatch, Failure> {
+    let (from, end) = (kv_outbox::key(after), kv_outbox::all().successor());
+    let pairs = view.range(Bound::Excluded(from.as_bytes()), Bound::Excluded(&end), false);
+    let mut batch = OutboxBatch { states: Vec::new(), upto: after, more: false };
+    for (step, pair) in pairs.enumerate() {
+        let (key, value) = pair?;
+        if step >= MAX_OUTBOX_STEPS || batch.states.len() >= limit {
+            batch.more = true;
+            break;
+        }
+        let index = Parts::of(&key).u64().ok_or_else(|| kv::misshapen(&key))?;
+        let state: kv_outbox::State = kv::decode(&key, &value)?;
+        batch.upto = index;
+        if table.partition_of(state.account.slot()) == destination {
+            let kv_outbox::State { account, container, counters } = state;
+            batch.states.push(ContainerState { index, account, container, counters });
+        }
+    }
+    Ok(batch)
+}
+
+/// The log index up to which the states of another partition's containers were taken over.
+pub fn inbound_mark(view: &dyn Read, source: PartitionId) -> Result<u64, Failure> {
+    let mark: Option<inbound::Mark> = kv::get(view, inbound::key(source).as_bytes())?;
+    Ok(mark.unwrap_or_default().0)
+}
+
+/// An entry of the deletion queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueDeletion {
+    /// Names it.
+    pub key: DeletionKey,
+    /// The chunks to delete.
+    pub chunks: Vec<(VolumeId, ChunkName)>,
+}
+
+/// The first entries of the deletion queue that are due at `now`, in microseconds of log time:
+/// at most `limit`, and not many more than 16,384 chunks.
+pub fn due_deletions(view: &dyn Read, now: u64, limit: usize) -> Result<Vec<DueDeletion>, Failure> {
+    let (from, end) = (deletion::all(), deletion::all().u64(now.saturating_add(1)));
+    let mut due = Vec::new();
+    let mut chunks = 0;
+    let range = (Bound::Included(from.as_bytes()), Bound::Excluded(end.as_bytes()));
+    for pair in view.range(range.0, range.1, false).take(limit) {
+        let (key, value) = pair?;
+        let record: deletion::Deletion = kv::decode(&key, &value)?;
+        due.push(DueDeletion { key: deletion::parse(&key)?, chunks: record.chunks().collect() });
+        chunks += due.last().map_or(0, |d| d.chunks.len());
+        if chunks >= MAX_DUE_CHUNKS {
+            break;
+        }
+    }
+    Ok(due)
+}
+
+/// An entry of the repair queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedRepair {
+    /// Names it.
+    pub key: RepairKey,
+    /// What to repair.
+    pub repair: repair::Repair,
+}
+
+/// Entries of the repair queue behind `after`, at most `limit`, those at the greatest risk
+/// first.
+pub fn repairs(
+    view: &dyn Read,
+    after: Option<RepairKey>,
+    limit: usize,
+) -> Result<Vec<QueuedRepair>, Failure> {
+    let from = after.map_or(repair::all(), repair::key);
+    let end = repair::all().successor();
+    let pairs = view.range(Bound::Excluded(from.as_bytes()), Bound::Excluded(&end), false);
+    pairs
+        .take(limit)
+        .map(|pair| {
+            let (key, value) = pair?;
+            Ok(QueuedRepair { key: repair::parse(&key)?, repair: kv::decode(&key, &value)? })
+        })
+        .collect()
+}
