@@ -16,9 +16,9 @@ const MOVE_BYTES: u64 = 1 << 20;
 type Origin = (u32, u64, Location);
 
 impl Storage {
-    /// Whether a segment is being emptied or should be.
+    /// Whether a segment is being emptied or should be, or waits to be freed.
     pub(crate) fn busy(&self) -> bool {
-        self.moving.is_some() || self.victim().is_some()
+        self.moving.is_some() || !self.dead().is_empty() || self.victim().is_some()
     }
 
     /// The next entries to write again, with their payloads.

@@ -5,8 +5,8 @@ use crate::error::Error;
 /// Settings of a log. The defaults suit a metadata node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Bytes a segment file is preallocated to; 1 KiB to 1 GiB. A batch that is larger than this
-    /// gets a segment of its own size.
+    /// Bytes a segment file is preallocated to, apart from its checkpoint; 1 KiB to 1 GiB. A
+    /// batch that is larger gets a segment of its own size.
     pub segment_bytes: u64,
     /// Bytes of recent payloads kept in memory for readers.
     pub cache_bytes: usize,

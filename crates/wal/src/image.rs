@@ -67,7 +67,7 @@ impl Image {
         let Record { kind, group, slot, index, ref payload } = *record;
         let payload = payload.as_ref();
         if self.preamble.is_some() != matches!(kind, Kind::Group | Kind::Ready)
-            && !matches!(kind, Kind::Begin | Kind::Moved)
+            && !matches!(kind, Kind::Begin | Kind::Moved | Kind::Free)
         {
             return contradiction(format!("a {kind:?} frame at the wrong side of the preamble"));
         }
@@ -87,7 +87,7 @@ impl Image {
                 registers.insert(slot, Bytes::copy_from_slice(payload));
             }
             Kind::Drop => self.drop_group(group),
-            Kind::Mark => {}
+            Kind::Mark | Kind::Free => {}
         }
         Ok(())
     }

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 /// Format of the segments written.
 pub(crate) const VERSION: u64 = 1;
-/// Payload of a [`Kind::Begin`] frame, so that a hex dump tells what the file is.
-pub(crate) const MAGIC: &[u8] = b"CAIRNWAL";
+/// Start of the payload of a [`Kind::Begin`] frame, so that a hex dump tells what the file is.
+const MAGIC: &[u8] = b"CAIRNWAL";
 
 /// The kinds of frames; the numbers are permanent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// First frame of a segment. Index: format version.
+    /// First frame of a segment. Index: format version. Payload: [`Opening`].
     Begin = 1,
     /// Checkpoint of one group. Payload: [`Summary`].
     Group = 2,
@@ -33,12 +33,14 @@ pub(crate) enum Kind {
     Drop = 9,
     /// Nothing but its own durable sequence.
     Mark = 10,
+    /// An older segment is going to be deleted. Index: its id.
+    Free = 11,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Begin, Group, Ready, Entry, Moved, Truncate, Purge, Put, Drop, Mark]
+        [Begin, Group, Ready, Entry, Moved, Truncate, Purge, Put, Drop, Mark, Free]
             .into_iter()
             .find(|&kind| kind as u8 == byte)
     }
@@ -59,8 +61,12 @@ impl Record {
         Record { kind, group, slot: 0, index, payload }
     }
 
-    pub(crate) fn begin() -> Record {
-        Record::new(Kind::Begin, 0, VERSION, Bytes::from_static(MAGIC))
+    pub(crate) fn begin(opening: &Opening) -> Record {
+        Record::new(Kind::Begin, 0, VERSION, opening.encode())
+    }
+
+    pub(crate) fn free(segment: u64) -> Record {
+        Record::new(Kind::Free, 0, segment, Bytes::new())
     }
 
     pub(crate) fn mark() -> Record {
@@ -74,6 +80,33 @@ impl Record {
     /// Bytes of its frame.
     pub(crate) fn bytes(&self) -> u64 {
         frame_bytes(self.payload.len())
+    }
+}
+
+/// What a segment says of those before it: their ids, and up to which sequence the frames of each
+/// had been synced. A reader that finds less knows that something was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Opening(pub BTreeMap<u64, u64>);
+
+impl Opening {
+    fn encode(&self) -> Bytes {
+        let mut out = MAGIC.to_vec();
+        for (id, synced) in &self.0 {
+            out.put_u64_le(*id);
+            out.put_u64_le(*synced);
+        }
+        out.into()
+    }
+
+    /// `None` if the bytes are not those of an opening.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Opening> {
+        let mut input = bytes.strip_prefix(MAGIC)?;
+        let mut opening = Opening::default();
+        while !input.is_empty() {
+            let id = input.try_get_u64_le().ok()?;
+            opening.0.insert(id, input.try_get_u64_le().ok()?);
+        }
+        Some(opening)
     }
 }
 
@@ -148,9 +181,9 @@ mod tests {
                 assert_eq!(kind as u8, byte);
             }
         }
-        assert_eq!((1..=10).filter_map(Kind::from_byte).count(), 10);
+        assert_eq!((1..=11).filter_map(Kind::from_byte).count(), 11);
         assert_eq!(Kind::from_byte(0), None);
-        assert_eq!(Kind::from_byte(11), None);
+        assert_eq!(Kind::from_byte(12), None);
     }
 
     #[test]
@@ -167,6 +200,9 @@ mod tests {
                 let _ = Summary::decode(&bytes[..length]);
             }
         }
+        let opening = Opening([(1, 7), (8, 9)].into());
+        assert_eq!(Opening::decode(&opening.encode()), Some(opening.clone()));
+        assert_eq!(Opening::decode(&opening.encode()[..20]), None);
         assert_eq!(Summary::decode(&[]), None);
         assert_eq!(Summary::decode(&[4]), None);
     }

@@ -2,24 +2,34 @@
 //!
 //! A frame that cannot be read was either being written when the power went, and then nobody
 //! was told that it is durable, or it has rotted. Frames tell which: each says up to which
-//! sequence everything had been synced before it was written. If any later frame says so of the
-//! bad one, it has rotted and the log is not opened; otherwise the segment ends there.
+//! sequence everything had been synced before it was written, and each segment says so of every
+//! segment before it. What has been synced and cannot be read keeps the log from being opened;
+//! otherwise the segment ends there.
 
 use crate::error::Error;
-use crate::frame::{self, HEADER_BYTES, Header, frame_bytes};
+use crate::frame::{self, Header, frame_bytes};
 use crate::image::{Image, Location};
-use crate::record::{Kind, MAGIC, Record, VERSION};
+use crate::record::{Kind, Opening, Record, VERSION};
 use crate::segment::{Segment, parse_name};
 use disk::{Disk, Mode};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+
+/// A segment with content.
+pub(crate) struct Found {
+    pub segment: Segment,
+    /// Where its content ends.
+    pub end: u64,
+    /// Sequence of its last frame.
+    pub last: u64,
+}
 
 /// What reading the log has found. Nothing has been changed yet.
 #[derive(Default)]
 pub(crate) struct Recovery {
     pub image: Image,
-    /// Segments with content, in order, and where it ends.
-    pub segments: Vec<(Segment, u64)>,
+    /// In order.
+    pub segments: Vec<Found>,
     /// Segments whose first batch never became durable.
     pub void: Vec<PathBuf>,
     /// Largest sequence or segment id seen.
@@ -28,16 +38,25 @@ pub(crate) struct Recovery {
     pub proven: u64,
     /// Frames of the last of `segments` that nothing proves: sequence and offset.
     unproven: VecDeque<(u64, u64)>,
+    /// Segments that the last of `segments` needs.
+    needed: BTreeSet<u64>,
 }
 
 /// Reads the log in `dir`.
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovery, Error> {
     let mut recovery = Recovery::default();
-    let mut segments = list(disk, dir)?.into_iter().peekable();
-    while let Some(segment) = segments.next() {
+    let segments = list(disk, dir)?;
+    let synced = synced(&segments)?;
+    for segment in segments {
         let bytes = load(&segment)?;
         let stop = recovery.walk(&segment, &bytes)?;
-        if let Some(proof) = proof(&segment, &bytes, &stop, segments.peek())? {
+        let mut later = frame::scan(&bytes, stop.offset, segment.tag);
+        let proof = match later.find(|(_, header)| header.durable >= stop.sequence) {
+            Some((at, _)) => Some(format!("the frame at byte {at}")),
+            None => (synced.get(&segment.id) >= Some(&stop.sequence))
+                .then(|| "a later segment".to_string()),
+        };
+        if let Some(proof) = proof {
             let why = format!("{}, but {proof} says that it had been synced", stop.why);
             return Err(Error::quarantine(&segment.path, stop.offset as u64, why));
         }
@@ -45,10 +64,12 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovery, Error> {
             recovery.void.push(segment.path);
         } else {
             recovery.unproven = stop.unproven;
-            recovery.segments.push((segment, stop.offset as u64));
+            recovery.needed = stop.needed;
+            let (end, last) = (stop.offset as u64, stop.sequence - 1);
+            recovery.segments.push(Found { segment, end, last });
         }
     }
-    recovery.image.complete().map_err(|e| Error::quarantine(dir, 0, e.to_string()))?;
+    recovery.complete(dir)?;
     Ok(recovery)
 }
 
@@ -59,13 +80,23 @@ struct Stop {
     sequence: u64,
     why: String,
     unproven: VecDeque<(u64, u64)>,
+    needed: BTreeSet<u64>,
 }
 
 impl Recovery {
+    /// Whether nothing is missing as a whole.
+    fn complete(&self, dir: &Path) -> Result<(), Error> {
+        let present: BTreeSet<u64> = self.segments.iter().map(|f| f.segment.id).collect();
+        if let Some(id) = self.needed.difference(&present).next() {
+            return Err(Error::quarantine(dir, 0, format!("segment {id:016x} is missing")));
+        }
+        self.image.complete().map_err(|e| Error::quarantine(dir, 0, e.to_string()))
+    }
+
     /// The entries in frames that nothing proves to have been synced. They may have been read
     /// from a cache whose pages never reached the disk, so a new start writes them again.
     pub(crate) fn unproven_entries(&self) -> Vec<(u32, u64, Location)> {
-        let Some((segment, _)) = self.segments.last() else { return Vec::new() };
+        let Some(Found { segment, .. }) = self.segments.last() else { return Vec::new() };
         let unproven = self.unproven.iter().find(|(sequence, _)| *sequence > self.proven);
         let Some(&(_, from)) = unproven else { return Vec::new() };
         let live = self.image.live_entries(segment.id).into_iter();
@@ -76,7 +107,7 @@ impl Recovery {
 
     /// Applies the frames of a segment until one cannot be read.
     fn walk(&mut self, segment: &Segment, bytes: &[u8]) -> Result<Stop, Error> {
-        let mut unproven = VecDeque::new();
+        let (mut unproven, mut needed) = (VecDeque::new(), BTreeSet::new());
         let (mut offset, mut sequence) = (0, segment.id);
         self.sequence = self.sequence.max(segment.id);
         let why = loop {
@@ -87,7 +118,7 @@ impl Recovery {
                 Ok(frame) => frame,
                 Err(fault) => break fault.to_string(),
             };
-            self.take(segment, offset, &header, payload)?;
+            self.take(segment, offset, &header, payload, &mut needed)?;
             self.sequence = self.sequence.max(sequence);
             self.proven = self.proven.max(header.durable);
             unproven.push_back((sequence, offset as u64));
@@ -98,7 +129,7 @@ impl Recovery {
             offset = (offset + frame_bytes(payload.len()) as usize).min(bytes.len());
             sequence += 1;
         };
-        Ok(Stop { offset, sequence, why, unproven })
+        Ok(Stop { offset, sequence, why, unproven, needed })
     }
 
     /// Applies one frame.
@@ -108,16 +139,26 @@ impl Recovery {
         offset: usize,
         header: &Header,
         payload: &[u8],
+        needed: &mut BTreeSet<u64>,
     ) -> Result<(), Error> {
         let broken = |why: String| Error::quarantine(&segment.path, offset as u64, why);
         let Some(kind) = Kind::from_byte(header.kind) else {
             return Err(broken(format!("the frame is of the unknown kind {}", header.kind)));
         };
-        if (kind == Kind::Begin) != (offset == 0) || kind == Kind::Begin && payload != MAGIC {
+        if (kind == Kind::Begin) != (offset == 0) {
             return Err(broken("the segment does not begin as one".into()));
         }
-        if kind == Kind::Begin && header.index != VERSION {
-            return Err(Error::Version { file: segment.path.clone(), version: header.index });
+        match kind {
+            Kind::Begin if header.index != VERSION => {
+                return Err(Error::Version { file: segment.path.clone(), version: header.index });
+            }
+            Kind::Begin => {
+                let opening = Opening::decode(payload);
+                let opening = opening.ok_or_else(|| broken("the opening is unreadable".into()))?;
+                needed.extend(opening.0.into_keys());
+            }
+            Kind::Free => drop(needed.remove(&header.index)),
+            _ => {}
         }
         let Header { group, slot, index, .. } = *header;
         let at =
@@ -127,32 +168,45 @@ impl Recovery {
     }
 }
 
-/// What says that the frame missing at `stop` had been synced: a later frame of its segment, or
-/// the next segment, which is begun only when all before it is synced.
-fn proof(
-    segment: &Segment,
-    bytes: &[u8],
-    stop: &Stop,
-    next: Option<&Segment>,
-) -> Result<Option<String>, Error> {
-    let mut later = frame::scan(bytes, stop.offset, segment.tag);
-    if let Some((at, _)) = later.find(|(_, header)| header.durable >= stop.sequence) {
-        return Ok(Some(format!("the frame at byte {at}")));
+/// Up to which sequence later segments say that the frames of each segment were synced.
+fn synced(segments: &[Segment]) -> Result<BTreeMap<u64, u64>, Error> {
+    let mut synced = BTreeMap::new();
+    let mut claim = |id, sequence: u64| {
+        let known: &mut u64 = synced.entry(id).or_default();
+        *known = sequence.max(*known);
+    };
+    let mut previous = None;
+    for segment in segments {
+        let bytes = head(segment)?;
+        match frame::decode(&bytes, segment.tag) {
+            Ok((_, payload)) => {
+                let opening = Opening::decode(payload).unwrap_or_default();
+                opening.0.into_iter().for_each(|(id, sequence)| claim(id, sequence));
+            }
+            // Without its first frame it is void or damaged. Any other frame of its first batch
+            // still speaks for the segment that was written before.
+            Err(_) => {
+                let first = frame::scan(&load(segment)?, 0, segment.tag).next();
+                if let (Some((_, header)), Some(id)) = (first, previous) {
+                    claim(id, header.durable);
+                }
+            }
+        }
+        previous = Some(segment.id);
     }
-    let Some(next) = next else { return Ok(None) };
-    let claim = opening_claim(next)?;
-    Ok((claim >= Some(stop.sequence)).then(|| format!("segment {:016x}", next.id)))
+    Ok(synced)
 }
 
-/// What a segment's first batch says was synced before it.
-fn opening_claim(segment: &Segment) -> Result<Option<u64>, Error> {
-    let mut first = [0; HEADER_BYTES + MAGIC.len()];
-    let read = segment.file.read_at(&mut first, 0).map_err(Error::io("read", &segment.path))?;
-    if let Ok((header, _)) = frame::decode(&first[..read], segment.tag) {
-        return Ok(Some(header.durable));
+/// The first frame of a segment, if it is there, and maybe more.
+fn head(segment: &Segment) -> Result<Vec<u8>, Error> {
+    const USUAL_BYTES: usize = 4096;
+    let mut bytes = vec![0; USUAL_BYTES];
+    let read = segment.file.read_at(&mut bytes, 0).map_err(Error::io("read", &segment.path))?;
+    bytes.truncate(read);
+    match frame::decode(&bytes, segment.tag) {
+        Err(frame::Fault::Short) => load(segment),
+        _ => Ok(bytes),
     }
-    // The frames of one batch all say the same.
-    Ok(frame::scan(&load(segment)?, 0, segment.tag).next().map(|(_, header)| header.durable))
 }
 
 /// The segments in a directory, in the order of the log.

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::frame::{self, Header};
 use crate::image::{Image, Location};
-use crate::record::{Kind, Record};
-use crate::recover::{Recovery, recover};
+use crate::record::{Kind, Opening, Record};
+use crate::recover::{Found, Recovery, recover};
 use crate::segment::{Segment, file_name};
 use bytes::Bytes;
 use disk::{Disk, Mode};
@@ -46,6 +46,10 @@ pub(crate) struct Held {
     pub segment: Arc<Segment>,
     /// Length of the file.
     pub bytes: u64,
+    /// Sequence of its last frame known to be synced; of the active segment 0.
+    synced: u64,
+    /// A synced frame says that it is not needed.
+    freed: bool,
     /// A live entry of it cannot be read, so it cannot be emptied.
     pub damaged: bool,
 }
@@ -63,8 +67,14 @@ pub(crate) struct Committed {
 /// Where frames were written.
 struct Written {
     opened: Option<Arc<Segment>>,
-    moves: Vec<Location>,
+    own: Vec<Location>,
     records: Vec<Location>,
+}
+
+impl Held {
+    fn new(segment: Segment, bytes: u64, synced: u64) -> Held {
+        Held { segment: Arc::new(segment), bytes, synced, freed: false, damaged: false }
+    }
 }
 
 impl Storage {
@@ -84,15 +94,15 @@ impl Storage {
         clean(&*disk, &dir, &recovery)?;
         let again = recovery.unproven_entries();
         let payloads = match recovery.segments.last() {
-            Some((segment, _)) => segment.read(&again)?,
+            Some(found) => found.segment.read(&again)?,
             None => Vec::new(),
         };
         let moves = again.iter().zip(payloads);
         let moves = moves.map(|(&(g, index, _), p)| Record::new(Kind::Moved, g, index, p));
         let moves: Vec<Record> = moves.collect();
-        let held = |(segment, bytes): (Segment, u64)| {
-            (segment.id, Held { segment: Arc::new(segment), bytes, damaged: false })
-        };
+        let proven = recovery.proven;
+        let held =
+            |Found { segment, end, last }| (segment.id, Held::new(segment, end, last.min(proven)));
         let mut storage = Storage {
             image: recovery.image,
             segments: recovery.segments.into_iter().map(held).collect(),
@@ -102,7 +112,7 @@ impl Storage {
             active: 0,
             at: 0,
             sequence: recovery.sequence,
-            durable: recovery.proven,
+            durable: proven,
             settled: false,
             buffer: Vec::new(),
             moving: None,
@@ -115,34 +125,44 @@ impl Storage {
     /// Writes and syncs a batch, moving entries out of a segment that is nearly dead if there
     /// is one. An error is final: nothing may be written afterwards.
     pub(crate) fn commit(&mut self, records: &[Record]) -> Result<Committed, Error> {
-        let (moves, origins) = self.next_moves()?;
-        if records.is_empty() && moves.is_empty() {
+        let (mut own, origins) = self.next_moves()?;
+        let dead = self.dead();
+        own.extend(dead.iter().map(|id| Record::free(*id)));
+        if records.is_empty() && own.is_empty() {
             return Ok(Committed { places: Vec::new(), moved: Vec::new(), opened: Vec::new() });
         }
         let only_marks = records.iter().all(|record| record.kind == Kind::Mark);
-        let written = self.write(&moves, records, false)?;
-        self.settled = only_marks && moves.is_empty();
-        let moved = origins.into_iter().zip(written.moves);
+        let written = self.write(&own, records, false)?;
+        self.settled = only_marks && own.is_empty();
+        for id in dead {
+            self.segments.entry(id).and_modify(|held| held.freed = true);
+        }
+        let moved = origins.into_iter().zip(written.own);
         let moved = moved.map(|((group, index, from), to)| (group, index, from, to)).collect();
         let opened = written.opened.into_iter().collect();
         Ok(Committed { places: written.records, moved, opened })
     }
 
-    /// Deletes segments without live entries: each newer segment states all else they said.
+    /// Deletes the segments that were freed.
     pub(crate) fn reap(&mut self) -> Result<Vec<u64>, Error> {
-        let sealed = self.segments.keys().filter(|id| **id != self.active);
-        let dead: Vec<u64> =
-            sealed.filter(|id| self.image.live_bytes(**id) == 0).copied().collect();
-        for id in &dead {
+        let freed = self.segments.iter().filter(|(_, held)| held.freed);
+        let freed: Vec<u64> = freed.map(|(id, _)| *id).collect();
+        for id in &freed {
             if let Some(held) = self.segments.remove(id) {
                 let path = &held.segment.path;
                 self.disk.remove_file(path).map_err(Error::io("remove", path))?;
             }
         }
-        if !dead.is_empty() {
+        if !freed.is_empty() {
             self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir))?;
         }
-        Ok(dead)
+        Ok(freed)
+    }
+
+    /// Sealed segments without live entries: each newer segment states all else they said.
+    pub(crate) fn dead(&self) -> Vec<u64> {
+        let sealed = self.segments.iter().filter(|(id, held)| **id != self.active && !held.freed);
+        sealed.map(|(id, _)| *id).filter(|id| self.image.live_bytes(*id) == 0).collect()
     }
 
     /// Segment files and their bytes.
@@ -150,9 +170,9 @@ impl Storage {
         (self.segments.len(), self.segments.values().map(|held| held.bytes).sum())
     }
 
-    /// Whether a segment could be deleted.
-    pub(crate) fn has_dead(&self) -> bool {
-        self.segments.keys().any(|id| *id != self.active && self.image.live_bytes(*id) == 0)
+    /// Whether a segment can be deleted.
+    pub(crate) fn has_freed(&self) -> bool {
+        self.segments.values().any(|held| held.freed)
     }
 
     /// Whether a restart would find proof that all that was written had been synced.
@@ -164,32 +184,30 @@ impl Storage {
         self.active
     }
 
-    /// Writes and syncs a batch, in a new segment if it is to be or if the active one has no
-    /// room. Returns the new segment and where the moves and the records are.
-    fn write(
-        &mut self,
-        moves: &[Record],
-        records: &[Record],
-        anew: bool,
-    ) -> Result<Written, Error> {
-        let bytes: u64 = moves.iter().chain(records).map(Record::bytes).sum();
+    /// Writes and syncs a batch, the log's own records first, in a new segment if it is to be or
+    /// if the active one has no room.
+    fn write(&mut self, own: &[Record], records: &[Record], anew: bool) -> Result<Written, Error> {
+        let bytes: u64 = own.iter().chain(records).map(Record::bytes).sum();
         let full = self.segments.get(&self.active).is_none_or(|held| self.at + bytes > held.bytes);
         let mut opening = Vec::new();
         let mut ready = None;
         let mut old = None;
         if anew || full {
-            opening.push(Record::begin());
+            self.segments.entry(self.active).and_modify(|held| held.synced = self.durable);
+            let synced = self.segments.iter().filter(|(_, held)| !held.freed);
+            let synced = synced.map(|(id, held)| (*id, held.synced)).collect();
+            opening.push(Record::begin(&Opening(synced)));
             opening.extend(self.image.checkpoint());
             let groups = opening.len() as u64 - 1;
             ready = Some(Record::new(Kind::Ready, 0, groups, Bytes::new()));
-            let own: u64 = opening.iter().chain(&ready).map(Record::bytes).sum();
+            let head: u64 = opening.iter().chain(&ready).map(Record::bytes).sum();
             old = Some((self.active, self.at));
-            self.create(own + bytes)?;
+            // A large checkpoint must not leave so little room that tidying never ends.
+            self.create(head + bytes.max(self.config.segment_bytes))?;
         }
-        // In a new segment the moves are part of the preamble, which counts only as a whole:
-        // entries that only they hold are not promised by a checkpoint without them.
-        let frames: Vec<&Record> =
-            opening.iter().chain(moves).chain(&ready).chain(records).collect();
+        // In a new segment what is moved is part of the preamble, which counts only as a whole:
+        // entries that only it holds are not promised by a checkpoint without them.
+        let frames: Vec<&Record> = opening.iter().chain(own).chain(&ready).chain(records).collect();
         let places = self.append(&frames)?;
         if let Some((id, end)) = old {
             self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir))?;
@@ -204,7 +222,7 @@ impl Storage {
         let opened = opened.map(|held| held.segment.clone());
         Ok(Written {
             opened,
-            moves: places[opening.len()..][..moves.len()].to_vec(),
+            own: places[opening.len()..][..own.len()].to_vec(),
             records: places[places.len() - records.len()..].to_vec(),
         })
     }
@@ -249,10 +267,9 @@ impl Storage {
         let (id, salt) = (self.sequence + 1, self.config.salt);
         let path = self.dir.join(file_name(id, salt));
         let file = self.disk.open(&path, Mode::CreateNew).map_err(Error::io("create", &path))?;
-        let bytes = bytes.max(self.config.segment_bytes);
         file.allocate(bytes).map_err(Error::io("allocate", &path))?;
-        let segment = Arc::new(Segment::new(&self.dir, id, salt, file));
-        self.segments.insert(id, Held { segment, bytes, damaged: false });
+        let segment = Segment::new(&self.dir, id, salt, file);
+        self.segments.insert(id, Held::new(segment, bytes, 0));
         (self.active, self.at) = (id, 0);
         Ok(())
     }
@@ -269,8 +286,7 @@ impl Storage {
 /// Removes what a crash left: segments that never became durable, and a torn tail. Syncs what
 /// was read, because a process that died between write and sync leaves it in the cache only.
 fn clean(disk: &dyn Disk, dir: &Path, recovery: &Recovery) -> Result<(), Error> {
-    if let Some((segment, end)) = recovery.segments.last() {
-        let Segment { path, file, .. } = segment;
+    if let Some(Found { segment: Segment { path, file, .. }, end, .. }) = recovery.segments.last() {
         file.set_len(*end).map_err(Error::io("trim", path))?;
         file.sync_data().map_err(Error::io("sync", path))?;
     }

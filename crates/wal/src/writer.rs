@@ -62,7 +62,7 @@ impl Writer {
                 Err(error) => return self.fail(error),
             };
             let closed = self.publish(committed, storage.files());
-            if next != Next::End && storage.has_dead() {
+            if next != Next::End && storage.has_freed() {
                 let (back, reaped) = work_with(self.disk.clone(), storage, Storage::reap).await;
                 storage = back;
                 match reaped {
