@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::image::Location;
 use crate::record::{Kind, Record};
-use crate::storage::Storage;
+use crate::storage::{Held, Storage};
 
 /// A sealed segment is emptied when its live entries take less than 1/4 of a full segment:
 /// rewriting one byte then frees at least four.
@@ -23,7 +23,8 @@ impl Storage {
 
     /// The next entries to write again, with their payloads.
     pub(crate) fn next_moves(&mut self) -> Result<(Vec<Record>, Vec<Origin>), Error> {
-        let Some((id, mut left)) = self.moving.take().or_else(|| self.victim()) else {
+        let begun = self.moving.take();
+        let Some((id, mut left)) = begun.or_else(|| self.victim().map(|id| self.begin(id))) else {
             return Ok((Vec::new(), Vec::new()));
         };
         let mut origins: Vec<Origin> = Vec::new();
@@ -55,17 +56,20 @@ impl Storage {
         Ok((records, origins))
     }
 
-    /// The oldest segment worth emptying and its entries, last first. The newest sealed segment
-    /// is left alone: its entries are likely to be purged by themselves soon.
-    fn victim(&self) -> Option<(u64, Vec<(u32, u64)>)> {
+    /// A segment and its entries, last first.
+    fn begin(&self, id: u64) -> (u64, Vec<(u32, u64)>) {
+        let mut entries = self.image.live_entries(id);
+        entries.reverse();
+        (id, entries)
+    }
+
+    /// The oldest segment worth emptying. The newest sealed segment is left alone: its entries
+    /// are likely to be purged by themselves soon.
+    fn victim(&self) -> Option<u64> {
         let limit = self.config.segment_bytes / LIVE_SHARE;
         let newest_sealed = self.segments.range(..self.active()).next_back().map(|(id, _)| *id)?;
         let mut old = self.segments.range(..newest_sealed);
-        let (&id, _) = old.find(|(id, held)| {
-            !held.damaged && (1..limit).contains(&self.image.live_bytes(**id))
-        })?;
-        let mut entries = self.image.live_entries(id);
-        entries.reverse();
-        Some((id, entries))
+        let worth = |held: &Held, live| !held.damaged && (1..limit).contains(&live);
+        old.find(|(id, held)| worth(held, self.image.live_bytes(**id))).map(|(id, _)| *id)
     }
 }

@@ -81,6 +81,8 @@ async fn a_flipped_bit_in_the_last_unproven_frame_is_a_tail() {
     disk.poke(&path, bytes);
     let wal = open(&disk, one_segment()).await.unwrap();
     assert_eq!(wal.bounds(7), Some((1, 9)));
+    let cut = disk.segments().swap_remove(0).1.len();
+    assert!(cut <= last && cut % 8 == 0, "the tail is cut off, at {cut}");
     // What follows does not meet what was left behind, on this start or the next.
     wal.append_synced(7, entries(10, 2, 50)).await.unwrap();
     let before = observe(&wal).await.unwrap();

@@ -119,7 +119,7 @@ async fn many_appends_share_few_syncs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_bounded_in_bytes() {
-    let disk = FaultDisk::slow(Duration::from_millis(100));
+    let disk = FaultDisk::slow(Duration::from_millis(250));
     let wal = open(&disk, Config { queue_bytes: 4096, ..small() }).await.unwrap();
     let append = |index| wal.append(1, entries(index, 1, 3000), Box::new(|_| ()));
     append(1).await.unwrap();
@@ -184,6 +184,39 @@ async fn restarts_do_not_pile_up_segments() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(wal.stats().segments <= 10, "{:?}", wal.stats());
     assert_eq!(wal.bounds(1), Some((1, 49)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_right_while_segments_come_and_go() {
+    let disk = FaultDisk::slow(Duration::from_micros(50));
+    let wal = open(&disk, Config { cache_bytes: 0, ..small() }).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for group in 0..4u64 {
+        let (wal, reader) = (wal.clone(), wal.clone());
+        tasks.spawn(async move {
+            let group_id = group as u32;
+            for index in 0..300 {
+                wal.append_synced(group_id, entries(index, 1, 60)).await.unwrap();
+                // The first group keeps its entries, so that old segments have to be emptied.
+                if group > 0 && index % 7 == 0 {
+                    wal.purge(group_id, index.saturating_sub(10), Bytes::new()).await.unwrap();
+                }
+            }
+        });
+        tasks.spawn(async move {
+            for _ in 0..200 {
+                let found = reader.entries(group as u32, 0..u64::MAX, usize::MAX).await.unwrap();
+                let first = found.first().map_or(0, |entry| entry.index);
+                assert_eq!(found, entries(first, found.len() as u64, 60));
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    let before = observe(&wal).await.unwrap();
+    wal.close().await.unwrap();
+    let wal = open(&disk, small()).await.unwrap();
+    assert_eq!(observe(&wal).await.unwrap(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
