@@ -31,8 +31,9 @@ struct Encoded<C> {
 }
 
 impl Entry {
-    /// The bytes that go to the log, or *exhausted* if they are too many. The index is not
-    /// among them.
+    /// The bytes that go to the log, or *exhausted* if they are too many, or *invalid* if they
+    /// could not be read back: such an entry would halt every replica. The index is not among
+    /// them.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let encoded = Encoded { time: self.time, request: self.request, command: &self.command };
         let bytes = postcard::to_extend(&encoded, vec![FORMAT])
@@ -47,6 +48,8 @@ impl Entry {
                 ),
             ));
         }
+        Self::decode(self.index, &bytes)
+            .map_err(|e| Error::invalid(format!("the request is out of bounds: {e}")))?;
         Ok(bytes)
     }
 

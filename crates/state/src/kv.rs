@@ -21,9 +21,6 @@ pub(crate) mod repair;
 pub(crate) mod request;
 pub(crate) mod volume;
 
-#[cfg(test)]
-mod tests;
-
 use crate::{Fatal, txn::Txn};
 use key::Key;
 use serde::{Serialize, de::DeserializeOwned};
@@ -37,11 +34,11 @@ pub use partition::FEATURE_LEVEL;
 pub const DRIVER_PREFIX: u8 = 0;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $byte:literal,)*) => {
+    ($($(#[$meta:meta])* $name:ident = $byte:literal,)*) => {
         /// What a key leads to: its first byte. A number that was given is never given again.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
-        pub(crate) enum Kind { $($(#[$doc])* $name = $byte,)* }
+        pub(crate) enum Kind { $($(#[$meta])* $name = $byte,)* }
 
         impl Kind {
             #[cfg(test)]
@@ -81,8 +78,10 @@ kinds! {
     Barred = 0x26,
     BarredExpiry = 0x27,
     /// Reserved: objects by the time they delete themselves.
+    #[allow(dead_code, reason = "its number is taken")]
     Expiry = 0x28,
     /// Reserved: small contents.
+    #[allow(dead_code, reason = "its number is taken")]
     Inline = 0x29,
     /// States of containers on their way to their accounts.
     Outbox = 0x30,

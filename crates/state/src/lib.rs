@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod batch;
 mod command;
 mod digest;
 mod entry;
@@ -23,9 +24,12 @@ mod error;
 mod kv;
 mod machine;
 pub mod read;
+#[cfg(test)]
+mod tests;
 mod txn;
 
 pub use answer::{Answer, Reply};
+pub use batch::Batch;
 pub use command::{
     Command, Commit, ContainerCounters, ContainerState, CreateContainer, Damage, DeleteObject,
     DeletionKey, InitCluster, Postponed, PropertyChanges, RegisterVolume, RepairKey, Swap,

@@ -13,7 +13,7 @@ pub(crate) const INLINE_ROWS: usize = 32;
 pub(crate) const PAGE_ROWS: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Page(Vec<Metachunk>);
+pub(crate) struct Page(Vec<Metachunk>);
 
 impl Record for Page {}
 

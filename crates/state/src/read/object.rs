@@ -46,17 +46,11 @@ fn existing(
 ) -> Result<(ObjectEntry, head::Head), Failure> {
     container::existing(view, container)?;
     let found = match version {
-        Some(version) => head::exact(view, container, name, version)?
-            .map(|head| (version, head))
-            .map(|(version, head)| {
-                Ok::<_, Failure>((version, head, head::is_latest(view, container, name, version)?))
-            })
-            .transpose()?,
-        None => head::latest(view, container, name)?
-            .filter(|(_, head)| !head.is_marker())
-            .map(|(version, head)| (version, head, true)),
+        Some(version) => head::exact(view, container, name, version)?.map(|head| (version, head)),
+        None => head::latest(view, container, name)?.filter(|(_, head)| !head.is_marker()),
     };
-    let (version, head, latest) = found.ok_or_else(|| missing(name, version))?;
+    let (version, head) = found.ok_or_else(|| missing(name, version))?;
+    let latest = head::is_latest(view, container, name, version)?;
     Ok((head.entry(name.clone(), version, latest), head))
 }
 

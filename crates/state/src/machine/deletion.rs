@@ -1,0 +1,52 @@
+//! The deletion queue.
+
+use super::Context;
+use crate::{
+    Answer, DeletionKey, Failure, Fatal, Postponed,
+    kv::{self, deletion, deletion::Deletion},
+};
+use model::{BlobId, Metachunk};
+
+/// Queues the chunks of some rows, to go when `grace` is over.
+pub(super) fn queue(
+    cx: &mut Context,
+    blob: BlobId,
+    first: u32,
+    rows: Vec<Metachunk>,
+    grace: u64,
+) -> Result<(), Fatal> {
+    let due = cx.now().saturating_add(grace);
+    let key = DeletionKey { due, sequence: cx.partition.sequence() };
+    cx.partition.deletions += 1;
+    kv::put(&mut cx.txn, deletion::key(key), &Deletion { blob, first, rows })
+}
+
+/// Removes entries whose chunks are gone, and moves those that must wait.
+pub(super) fn done(
+    cx: &mut Context,
+    done: &[DeletionKey],
+    postponed: &[Postponed],
+) -> Result<Answer, Failure> {
+    for key in done {
+        take(cx, *key)?;
+    }
+    for entry in postponed {
+        let Some(mut record) = take(cx, entry.key)? else { continue };
+        if record.retain(&entry.volumes) {
+            let key = DeletionKey { due: entry.due, sequence: cx.partition.sequence() };
+            cx.partition.deletions += 1;
+            kv::put(&mut cx.txn, deletion::key(key), &record)?;
+        }
+    }
+    Ok(Answer::Done)
+}
+
+fn take(cx: &mut Context, at: DeletionKey) -> Result<Option<Deletion>, Fatal> {
+    let key = deletion::key(at);
+    let found = kv::get(&cx.txn, key.as_bytes())?;
+    if found.is_some() {
+        cx.txn.delete(key.into_bytes());
+        cx.partition.deletions = cx.partition.deletions.saturating_sub(1);
+    }
+    Ok(found)
+}

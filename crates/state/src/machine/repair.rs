@@ -1,0 +1,135 @@
+//! The repair queue: one entry for each metachunk with lost chunks.
+
+use super::Context;
+use crate::{
+    Answer, Failure, Fatal, RepairKey,
+    kv::{self, repair, repair::Repair},
+};
+use model::{BlobId, ContainerId, Metachunk, ObjectName, Version};
+
+/// The risk of an entry that there is nothing left to rebuild from: behind all those that can
+/// be helped.
+const BEYOND_REPAIR: u8 = u8::MAX;
+
+/// A metachunk of a version.
+pub(super) struct Place {
+    pub(super) container: ContainerId,
+    pub(super) object: ObjectName,
+    pub(super) version: Version,
+    pub(super) blob: BlobId,
+    pub(super) metachunk: u32,
+}
+
+/// The positions of a row without a chunk, as bits.
+pub(super) fn missing(row: &Metachunk) -> u32 {
+    let positions = (0..).zip(&row.volumes).filter(|(_, volume)| volume.is_none());
+    positions.fold(0, |bits, (position, _)| bits | bit(position))
+}
+
+/// The bit of a position; none for positions there cannot be.
+pub(super) fn bit(position: u8) -> u32 {
+    1u32.checked_shl(position.into()).unwrap_or(0)
+}
+
+/// Adds lost positions to the entry of a metachunk, and moves it to its new risk.
+pub(super) fn queue(
+    cx: &mut Context,
+    place: Place,
+    row: &Metachunk,
+    data: usize,
+    lost: u32,
+) -> Result<(), Fatal> {
+    let before = take(cx, &place.blob, place.metachunk)?;
+    let (old, positions, queued) = match &before {
+        Some((key, record)) => (Some(*key), record.positions | lost, record.queued),
+        None => (None, lost, cx.now()),
+    };
+    let Place { container, object, version, blob, metachunk } = place;
+    let record = Repair { container, object, version, blob, metachunk, positions, queued };
+    put(cx, record, survivable(row, data, positions), old)
+}
+
+/// Takes a position off the entry of a metachunk, which is `row` now; the last one removes it.
+pub(super) fn repaired(
+    cx: &mut Context,
+    blob: &BlobId,
+    metachunk: u32,
+    row: &Metachunk,
+    data: usize,
+    position: u8,
+) -> Result<(), Fatal> {
+    let Some((old, mut record)) = take(cx, blob, metachunk)? else { return Ok(()) };
+    record.positions &= !bit(position);
+    if record.positions == 0 {
+        return Ok(());
+    }
+    let survivable = survivable(row, data, record.positions);
+    put(cx, record, survivable, Some(old))
+}
+
+/// Removes the entries of a blob that is no more.
+pub(super) fn forget(cx: &mut Context, blob: &BlobId) -> Result<(), Fatal> {
+    if cx.partition.repairs == 0 {
+        return Ok(());
+    }
+    let pointers: Vec<_> = kv::scan(&cx.txn, &repair::pointers(blob)).collect::<Result<_, _>>()?;
+    for (key, value) in pointers {
+        let pointer: repair::Pointer = kv::decode(&key, &value)?;
+        cx.txn.delete(key);
+        cx.txn.delete(repair::key(pointer.0).into_bytes());
+        cx.partition.repairs = cx.partition.repairs.saturating_sub(1);
+    }
+    Ok(())
+}
+
+/// Removes entries that need no repair.
+pub(super) fn done(cx: &mut Context, keys: &[RepairKey]) -> Result<Answer, Failure> {
+    for key in keys {
+        let record: Option<Repair> = kv::get(&cx.txn, repair::key(*key).as_bytes())?;
+        if let Some(record) = record {
+            take(cx, &record.blob, record.metachunk)?;
+        }
+    }
+    Ok(Answer::Done)
+}
+
+/// Losses that a row survives once some positions are lost.
+fn survivable(row: &Metachunk, data: usize, lost: u32) -> u8 {
+    let left = (0..).zip(&row.volumes).filter(|(p, v)| v.is_some() && lost & bit(*p) == 0).count();
+    left.checked_sub(data).map_or(BEYOND_REPAIR, |more| more as u8)
+}
+
+/// Takes the entry of a metachunk out.
+fn take(
+    cx: &mut Context,
+    blob: &BlobId,
+    metachunk: u32,
+) -> Result<Option<(RepairKey, Repair)>, Fatal> {
+    let pointer_key = repair::pointer_key(blob, metachunk);
+    let Some(pointer) = kv::get::<repair::Pointer>(&cx.txn, pointer_key.as_bytes())? else {
+        return Ok(None);
+    };
+    let key = repair::key(pointer.0);
+    let record: Option<Repair> = kv::get(&cx.txn, key.as_bytes())?;
+    cx.txn.delete(pointer_key.into_bytes());
+    cx.txn.delete(key.into_bytes());
+    cx.partition.repairs = cx.partition.repairs.saturating_sub(1);
+    Ok(record.map(|record| (pointer.0, record)))
+}
+
+/// Puts an entry in, at the place it had if its risk is the same.
+fn put(
+    cx: &mut Context,
+    record: Repair,
+    survivable: u8,
+    old: Option<RepairKey>,
+) -> Result<(), Fatal> {
+    let key = match old {
+        Some(old) if old.survivable == survivable => old,
+        _ => RepairKey { survivable, sequence: cx.partition.sequence() },
+    };
+    cx.partition.repairs += 1;
+    let pointer = repair::pointer_key(&record.blob, record.metachunk);
+    kv::put(&mut cx.txn, pointer, &repair::Pointer(key))?;
+    kv::put(&mut cx.txn, repair::key(key), &record)
+}

@@ -1,0 +1,48 @@
+//! Answers under request ids: a repeated request is answered, not applied again.
+
+use super::Context;
+use crate::{
+    Entry, Fatal, Reply,
+    kv::{self, Present, request},
+};
+
+/// How long an answer is kept, in microseconds of log time.
+pub(crate) const KEPT: u64 = 10 * 60 * 1_000_000;
+
+/// Most answers kept.
+pub(crate) const MOST: u64 = 100_000;
+
+/// Answers that one command removes at most. It adds one, so they never pile up.
+const EXPIRED_AT_ONCE: usize = 8;
+
+/// The answer that the request was given before.
+pub(super) fn recall(cx: &Context, entry: &Entry) -> Result<Option<Reply>, Fatal> {
+    let Some(id) = &entry.request else { return Ok(None) };
+    let answered: Option<request::Answered> = kv::get(&cx.txn, request::key(id).as_bytes())?;
+    Ok(answered.map(|answered| answered.reply))
+}
+
+/// Keeps an answer.
+pub(super) fn record(cx: &mut Context, entry: &Entry, reply: &Reply) -> Result<(), Fatal> {
+    let Some(id) = &entry.request else { return Ok(()) };
+    let (at, index) = (cx.now(), cx.index);
+    cx.partition.requests += 1;
+    kv::put(&mut cx.txn, request::key(id), &request::Answered { at, reply: reply.clone() })?;
+    kv::put(&mut cx.txn, request::expiry_key(at, index, id), &Present)
+}
+
+/// Removes the oldest answers, if they are old or too many.
+pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
+    let oldest: Vec<_> =
+        kv::scan(&cx.txn, &request::expiry()).take(EXPIRED_AT_ONCE).collect::<Result<_, _>>()?;
+    for (key, _) in oldest {
+        let (at, id) = request::parse_expiry(&key)?;
+        if cx.partition.requests <= MOST && at.saturating_add(KEPT) > cx.now() {
+            break;
+        }
+        cx.txn.delete(key);
+        cx.txn.delete(request::key(&id).into_bytes());
+        cx.partition.requests = cx.partition.requests.saturating_sub(1);
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Tests of the crate as a whole.
+
+mod harness;
+
+mod accounts;
+mod cluster;
+mod commits;
+mod containers;
+mod deletes;
+mod encoding;
+mod keys;
+mod listings;
+mod queues;
+mod requests;
+mod samples;

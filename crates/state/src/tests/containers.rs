@@ -1,0 +1,170 @@
+//! Rules of containers.
+
+use super::harness::{Machine, create_container, delete, id, properties};
+use crate::{
+    Answer, Command, ContainerCounters, ContainerState, CreateContainer, PropertyChanges,
+    UpdateContainer, read,
+};
+use model::{ErrorKind, Subject, Versioning};
+
+#[test]
+fn a_container_is_made_once() {
+    let mut machine = Machine::new();
+    let create = |quota| {
+        Command::CreateContainer(CreateContainer {
+            account: "a".parse().unwrap(),
+            container: "c".parse().unwrap(),
+            policy: Some("EC63".parse().unwrap()),
+            versioning: Versioning::Keep(3),
+            quota,
+            properties: properties(&[("k", "v")]),
+        })
+    };
+    assert_eq!(machine.ok(create(Some(5))), Answer::Created { created: true });
+    let created = machine.time;
+    assert_eq!(machine.ok(create(None)), Answer::Created { created: false });
+    let container = read::show_container(&machine.memory, &id("a", "c")).unwrap();
+    assert_eq!((container.incarnation, container.created), (1, created));
+    assert_eq!((container.quota, container.versioning), (Some(5), Versioning::Keep(3)));
+    assert_eq!(container.properties, properties(&[("k", "v")]));
+    let found = read::find_container(&machine.memory, &id("a", "c")).unwrap().unwrap();
+    assert!(found.properties.is_empty());
+    assert_eq!(machine.outbox().len(), 1);
+    for keep in [0, 1] {
+        let command = create_container("a", "d", Versioning::Keep(keep));
+        assert_eq!(machine.refused_as(command), ErrorKind::Invalid);
+    }
+}
+
+#[test]
+fn an_update_changes_what_it_names() {
+    let (mut machine, c) = Machine::with_container(Versioning::Suspended);
+    let nothing = || UpdateContainer {
+        container: c,
+        properties: PropertyChanges::default(),
+        policy: None,
+        versioning: None,
+        quota: None,
+    };
+    let missing = UpdateContainer { container: id("a", "x"), ..nothing() };
+    let error = machine.refused(Command::UpdateContainer(missing));
+    assert_eq!((error.kind, error.subject), (ErrorKind::NotFound, Subject::Container));
+    let change = UpdateContainer {
+        properties: PropertyChanges { set: properties(&[("k", "v")]), ..Default::default() },
+        policy: Some(Some("EC42".parse().unwrap())),
+        versioning: Some(Versioning::Unlimited),
+        quota: Some(Some(7)),
+        ..nothing()
+    };
+    machine.ok(Command::UpdateContainer(change));
+    machine.drain_outbox();
+    machine.ok(Command::UpdateContainer(nothing()));
+    // Nothing but a touch: the account is told again.
+    assert_eq!(machine.outbox().len(), 1);
+    let container = read::show_container(&machine.memory, &c).unwrap();
+    assert_eq!(container.policy, Some("EC42".parse().unwrap()));
+    assert_eq!((container.versioning, container.quota), (Versioning::Unlimited, Some(7)));
+    assert_eq!(container.modified, machine.time);
+    let back = UpdateContainer {
+        properties: PropertyChanges { clear: true, ..Default::default() },
+        policy: Some(None),
+        quota: Some(None),
+        ..nothing()
+    };
+    machine.ok(Command::UpdateContainer(back));
+    let container = read::show_container(&machine.memory, &c).unwrap();
+    assert_eq!((container.policy, container.quota), (None, None));
+    assert!(container.properties.is_empty());
+}
+
+#[test]
+fn a_container_with_versions_is_not_deleted_and_markers_do_not_count() {
+    let (mut machine, c) = Machine::with_container(Versioning::Unlimited);
+    let remove = Command::DeleteContainer { container: c };
+    let version = machine.put(&c, "o", 0);
+    machine.ok(delete(&c, "o", None));
+    let error = machine.refused(remove.clone());
+    assert_eq!((error.kind, error.subject), (ErrorKind::Conflict, Subject::Container));
+    machine.ok(delete(&c, "o", Some(version)));
+    assert_eq!(machine.ok(remove.clone()), Answer::ContainerDeleted { complete: true });
+    assert_eq!(machine.refused_as(remove), ErrorKind::NotFound);
+    assert!(!machine.memory.0.keys().any(|k| (0x20..=0x25).contains(&k[0])));
+    machine.ok(create_container("a", "c", Versioning::Unlimited));
+    assert!(machine.versions(&c, "o").is_empty());
+}
+
+#[test]
+fn many_markers_take_several_commands() {
+    let (mut machine, c) = Machine::with_container(Versioning::Unlimited);
+    let version = machine.put(&c, "o", 1);
+    for _ in 0..1500 {
+        machine.run(delete(&c, "o", None)).unwrap();
+    }
+    machine.ok(delete(&c, "o", Some(version)));
+    let remove = Command::DeleteContainer { container: c };
+    assert_eq!(machine.ok(remove.clone()), Answer::ContainerDeleted { complete: false });
+    assert!(read::show_container(&machine.memory, &c).is_ok());
+    assert_eq!(machine.ok(remove), Answer::ContainerDeleted { complete: true });
+    assert!(!machine.memory.0.keys().any(|k| k[0] == 0x22));
+}
+
+#[test]
+fn the_outbox_holds_the_last_state_of_each_container() {
+    let mut machine = Machine::new();
+    machine.ok(create_container("a", "c", Versioning::Suspended));
+    machine.ok(create_container("a", "d", Versioning::Suspended));
+    let (c, d) = (id("a", "c"), id("a", "d"));
+    machine.put(&c, "o", 10);
+    let state = |index, container: &str, counters: Option<(u64, u64)>, modified| ContainerState {
+        index,
+        account: "a".parse().unwrap(),
+        container: container.parse().unwrap(),
+        counters: counters.map(|(objects, bytes)| ContainerCounters { objects, bytes, modified }),
+    };
+    let start = super::harness::START;
+    let states = machine.outbox();
+    assert_eq!(
+        states,
+        [state(2, "d", Some((0, 0)), start + 2), state(3, "c", Some((1, 10)), start + 3)]
+    );
+    // What changed after it was read stays.
+    machine.put(&d, "o", 20);
+    machine.ok(Command::OutboxDelivered { indexes: vec![2, 3, 77] });
+    assert_eq!(machine.outbox(), [state(4, "d", Some((1, 20)), start + 4)]);
+    machine.drain_outbox();
+    machine.ok(delete(&c, "o", None));
+    machine.ok(Command::DeleteContainer { container: c });
+    assert_eq!(machine.outbox(), [state(8, "c", None, 0)]);
+    machine.drain_outbox();
+    assert!(!machine.memory.0.keys().any(|k| [0x30, 0x31].contains(&k[0])));
+}
+
+#[test]
+fn an_outbox_batch_is_for_one_partition_and_goes_on_where_it_ended() {
+    let mut machine = Machine::new();
+    for n in 0..40 {
+        machine.ok(create_container(&format!("a{n}"), "c", Versioning::Suspended));
+    }
+    let table = model::PartitionTable::even(3);
+    let mut all = Vec::new();
+    for partition in 1..=3 {
+        let partition = model::PartitionId(partition);
+        let (mut after, mut last) = (0, 0);
+        loop {
+            let batch = read::outbox(&machine.memory, &table, partition, after, 3).unwrap();
+            assert!(batch.states.len() <= 3);
+            for state in &batch.states {
+                assert!(state.index > last && state.index <= batch.upto);
+                assert_eq!(table.partition_of(state.account.slot()), partition);
+                last = state.index;
+            }
+            all.extend(batch.states);
+            after = batch.upto;
+            if !batch.more {
+                break;
+            }
+        }
+    }
+    all.sort_by_key(|state| state.index);
+    assert_eq!(all, machine.outbox());
+}

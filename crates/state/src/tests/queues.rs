@@ -1,0 +1,220 @@
+//! Rules of the deletion and repair queues.
+
+use super::harness::{Machine, delete, extent};
+use crate::{Answer, Command, Commit, Damage, DeletionKey, Postponed, RepairKey, Swap, read};
+use model::{ErrorKind, Metachunk, Version, Versioning, VolumeId, WriteId};
+
+const C: &str = "o";
+
+/// A container with an object of three metachunks, in which some places have no chunk.
+fn machine(dropped: &[(usize, usize)], rows: u64) -> (Machine, Commit, Version) {
+    let (mut machine, c) = Machine::with_container(Versioning::Suspended);
+    let mut commit = machine.commit(&c, C, 3000);
+    let mut extent = extent(commit.blob, 3000, rows, machine.time);
+    for (row, position) in dropped {
+        extent.metachunks[*row].volumes[*position] = None;
+    }
+    commit.extent = Some(extent);
+    let version = machine.put_commit(commit.clone());
+    (machine, commit, version)
+}
+
+fn damage(commit: &Commit, version: Version, metachunk: u32, position: u8) -> Damage {
+    let row = &commit.extent.as_ref().unwrap().metachunks[metachunk as usize];
+    Damage {
+        container: commit.container,
+        object: commit.object.clone(),
+        version,
+        blob: commit.blob,
+        metachunk,
+        position,
+        volume: row.volumes[usize::from(position)].unwrap_or(VolumeId(1)),
+        write: row.write,
+    }
+}
+
+fn swap(commit: &Commit, version: Version, metachunk: u32, position: u8) -> Swap {
+    let row = &commit.extent.as_ref().unwrap().metachunks[metachunk as usize];
+    Swap {
+        container: commit.container,
+        object: commit.object.clone(),
+        version,
+        blob: commit.blob,
+        metachunk,
+        position,
+        old: row.volumes[usize::from(position)].map(|volume| (volume, row.write)),
+        volume: VolumeId(9),
+        write: WriteId(row.write.0 + 1),
+        delete_grace: 500,
+    }
+}
+
+fn row(machine: &Machine, commit: &Commit, number: usize) -> Metachunk {
+    let object = read::locate(&machine.memory, &commit.container, &commit.object, None).unwrap();
+    object.extents()[0].metachunks[number].clone()
+}
+
+/// Survivable losses, metachunk and positions of each entry.
+fn queued(machine: &Machine) -> Vec<(u8, u32, u32)> {
+    let queue = machine.repairs();
+    queue.iter().map(|q| (q.key.survivable, q.repair.metachunk, q.repair.positions)).collect()
+}
+
+#[test]
+fn dropped_places_are_queued_with_the_commit() {
+    let (machine, commit, version) = machine(&[(0, 1), (2, 3)], 3);
+    assert_eq!(queued(&machine), [(1, 0, 0b10), (1, 2, 0b1000)]);
+    let repair = &machine.repairs()[0].repair;
+    assert_eq!((repair.blob, repair.version), (commit.blob, version));
+    assert_eq!((repair.container, &repair.object), (commit.container, &commit.object));
+    let after = read::repairs(&machine.memory, Some(machine.repairs()[0].key), 10).unwrap();
+    assert_eq!(after.len(), 1);
+}
+
+#[test]
+fn the_answer_says_what_was_dropped() {
+    let (mut machine, c) = Machine::with_container(Versioning::Suspended);
+    let mut commit = machine.commit(&c, C, 3000);
+    let mut extent = extent(commit.blob, 3000, 3, machine.time);
+    extent.metachunks[1].volumes[0] = None;
+    commit.extent = Some(extent);
+    match machine.ok(Command::Commit(Box::new(commit))) {
+        Answer::Committed { tolerance, dropped, .. } => assert_eq!((tolerance, dropped), (1, 1)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn damage_raises_the_risk_and_stale_reports_do_nothing() {
+    let (mut machine, commit, version) = machine(&[(0, 1)], 3);
+    let found = |metachunk, position| damage(&commit, version, metachunk, position);
+    machine.ok(Command::QueueRepair { damages: vec![found(1, 0), found(0, 3)] });
+    assert_eq!(queued(&machine), [(0, 0, 0b1010), (1, 1, 0b1)]);
+    let first = machine.repairs();
+    let stale = [
+        Damage { write: WriteId(1), ..found(2, 0) },
+        Damage { volume: VolumeId(7), ..found(2, 0) },
+        Damage { version: Version(version.0 + 10), ..found(2, 0) },
+        Damage { metachunk: 3, ..found(2, 0) },
+        Damage { position: 4, ..found(2, 0) },
+        Damage { position: 200, ..found(2, 0) },
+        found(0, 1),
+        // Reported again: it keeps its place.
+        found(1, 0),
+    ];
+    machine.ok(Command::QueueRepair { damages: stale.to_vec() });
+    assert_eq!(machine.repairs(), first);
+    machine.ok(Command::QueueRepair { damages: vec![found(0, 0)] });
+    // One chunk of two is left: nothing to rebuild from, so others go first.
+    assert_eq!(queued(&machine), [(1, 1, 0b1), (255, 0, 0b1011)]);
+    let keys = machine.repairs().iter().map(|q| q.key).collect();
+    machine.ok(Command::RepairsDone { keys });
+    let gone = vec![RepairKey { survivable: 0, sequence: 0 }];
+    machine.ok(Command::RepairsDone { keys: gone });
+    assert!(machine.repairs().is_empty());
+    assert!(!machine.memory.0.keys().any(|k| [0x41, 0x42].contains(&k[0])));
+}
+
+#[test]
+fn repairs_go_with_their_version() {
+    let (mut machine, commit, _) = machine(&[(0, 1), (1, 1)], 3);
+    machine.ok(delete(&commit.container, C, None));
+    assert!(machine.repairs().is_empty());
+    assert!(!machine.memory.0.keys().any(|k| [0x41, 0x42].contains(&k[0])));
+}
+
+#[test]
+fn a_swap_names_the_new_chunk_and_deletes_the_old() {
+    for (rows, number) in [(3u64, 0u32), (300, 0), (300, 299)] {
+        let (mut machine, commit, version) = machine(&[(number as usize, 1)], rows);
+        machine.ok(Command::QueueRepair { damages: vec![damage(&commit, version, number, 2)] });
+        assert_eq!(queued(&machine), [(0, number, 0b110)]);
+        // The place that had none.
+        let first = swap(&commit, version, number, 1);
+        machine.ok(Command::Swap(first.clone()));
+        assert_eq!(queued(&machine), [(1, number, 0b100)]);
+        assert!(machine.deletions().is_empty());
+        // The place with the damage.
+        let before = row(&machine, &commit, number as usize);
+        let mut second = swap(&commit, version, number, 2);
+        second.volume = VolumeId(10);
+        second.write.0 += 1;
+        machine.ok(Command::Swap(second.clone()));
+        assert!(machine.repairs().is_empty());
+        let row = row(&machine, &commit, number as usize);
+        assert_eq!(row.volumes, [1, 9, 10, 4].map(|v| Some(VolumeId(v))));
+        assert_eq!(row.rewritten, [(1, first.write), (2, second.write)]);
+        let deletions = machine.deletions();
+        assert_eq!(deletions[0].key.due, machine.time + 500);
+        let name = &deletions[0].chunks[0].1;
+        assert_eq!((deletions.len(), deletions[0].chunks.len()), (1, 1));
+        assert_eq!(deletions[0].chunks[0].0, VolumeId(3));
+        assert_eq!((name.metachunk, name.position), (number, 2));
+        assert_eq!(name.write, before.write_of(2));
+        // Again, with the chunk that was named a moment ago: the table has moved on.
+        assert_eq!(machine.refused_as(Command::Swap(second)), ErrorKind::Conflict);
+        // What is deleted is what the table names now.
+        machine.ok(delete(&commit.container, C, None));
+        let chunks: Vec<_> = machine.deletions().into_iter().flat_map(|d| d.chunks).collect();
+        assert!(chunks.iter().any(|(v, n)| (*v, n.write) == (VolumeId(9), first.write)));
+        assert_eq!(chunks.len() as u64, rows * 4 + 1);
+    }
+}
+
+#[test]
+fn swaps_are_refused() {
+    type Edit = fn(&mut Swap);
+    let table: &[(&str, ErrorKind, Edit)] = &[
+        ("another chunk there", ErrorKind::Conflict, |s| s.old = Some((VolumeId(8), s.write))),
+        ("a chunk where none should be", ErrorKind::Conflict, |s| s.old = None),
+        ("a volume with another chunk", ErrorKind::Conflict, |s| s.volume = VolumeId(1)),
+        ("volume 0", ErrorKind::Invalid, |s| s.volume = VolumeId(0)),
+        ("no such position", ErrorKind::Invalid, |s| s.position = 4),
+        ("no such metachunk", ErrorKind::Conflict, |s| s.metachunk = 3),
+        ("no such extent", ErrorKind::Conflict, |s| s.blob.0[9] ^= 1),
+        ("no such version", ErrorKind::NotFound, |s| s.version = Version(7)),
+        ("the same write id", ErrorKind::Invalid, |s| s.write = s.old.unwrap().1),
+        ("older than the fence", ErrorKind::Conflict, |s| s.write = WriteId(1)),
+    ];
+    let (mut machine, commit, version) = machine(&[], 3);
+    machine.ok(Command::RaiseFence { millis: 1000 });
+    for (what, kind, edit) in table {
+        let mut swap = swap(&commit, version, 1, 2);
+        edit(&mut swap);
+        let error = machine.refused(Command::Swap(swap));
+        assert_eq!(error.kind, *kind, "{what}: {error}");
+    }
+    // On the volume that has it already, under a new name.
+    let same = Swap { volume: VolumeId(3), ..swap(&commit, version, 1, 2) };
+    machine.ok(Command::Swap(same));
+}
+
+#[test]
+fn deletions_come_when_due_and_go_when_done() {
+    let (mut machine, commit, _) = machine(&[], 300);
+    machine.ok(delete(&commit.container, C, None));
+    let due = machine.time + 1000;
+    assert!(read::due_deletions(&machine.memory, due - 1, 10).unwrap().is_empty());
+    assert_eq!(read::due_deletions(&machine.memory, due, 1).unwrap().len(), 1);
+    let entries = read::due_deletions(&machine.memory, due, 10).unwrap();
+    let sizes: Vec<_> = entries.iter().map(|e| e.chunks.len()).collect();
+    assert_eq!(sizes, [256 * 4, 44 * 4]);
+
+    let postponed = vec![
+        Postponed { key: entries[1].key, due: due + 7, volumes: vec![VolumeId(2)] },
+        Postponed {
+            key: DeletionKey { due: 1, sequence: 1 },
+            due: due + 7,
+            volumes: vec![VolumeId(2)],
+        },
+    ];
+    machine.ok(Command::DeletionsDone { done: vec![entries[0].key, entries[0].key], postponed });
+    let left = machine.deletions();
+    assert_eq!((left.len(), left[0].key.due), (1, due + 7));
+    assert_eq!(left[0].chunks.len(), 44);
+    assert!(left[0].chunks.iter().all(|(v, n)| *v == VolumeId(2) && n.metachunk >= 256));
+    // Nothing left to wait for.
+    let postponed = vec![Postponed { key: left[0].key, due: due + 9, volumes: vec![] }];
+    machine.ok(Command::DeletionsDone { done: vec![], postponed });
+    assert!(machine.deletions().is_empty());
+}
