@@ -1,6 +1,6 @@
 //! Log entries and their encoding.
 
-use crate::{Command, Fatal};
+use crate::{Command, FEATURE_LEVEL, Fatal};
 use model::{Error, ErrorKind, RequestId, Subject};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +31,16 @@ struct Encoded<C> {
 }
 
 impl Entry {
-    /// The bytes that go to the log, or *exhausted* if they are too many, or *invalid* if they
-    /// could not be read back: such an entry would halt every replica. The index is not among
-    /// them.
+    /// The bytes that go to the log; the index is not among them. *Exhausted* if they are too
+    /// many, *invalid* if they could not be read back or applied: such an entry would halt
+    /// every replica.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        if let Command::RaiseFeatureLevel { level } = self.command
+            && level > FEATURE_LEVEL
+        {
+            let message = format!("this build knows feature levels up to {FEATURE_LEVEL}");
+            return Err(Error::invalid(message));
+        }
         let encoded = Encoded { time: self.time, request: self.request, command: &self.command };
         let bytes = postcard::to_extend(&encoded, vec![FORMAT])
             .map_err(|e| Error::internal(format!("a command cannot be encoded: {e}")))?;

@@ -11,7 +11,7 @@
 //! and its recorded answer. What the state machine does not understand (an unknown command, a
 //! damaged record) is [`Fatal`]: the replica halts, and never skips.
 //!
-//! The keys and values are documented in `FORMAT.md` beside this crate, each kind of record has
+//! The keys and values are documented byte by byte in [`mod@format`], each kind of record has
 //! its file in `kv`, each family of commands one in `machine`.
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,8 @@ mod command;
 mod digest;
 mod entry;
 mod error;
+#[doc = include_str!("../FORMAT.md")]
+pub mod format {}
 mod kv;
 mod machine;
 pub mod read;

@@ -10,6 +10,8 @@ mod deletes;
 mod encoding;
 mod keys;
 mod listings;
+mod naive;
 mod queues;
+mod random;
 mod requests;
 mod samples;

@@ -69,6 +69,7 @@ fn reports_are_absolute_and_in_order() {
     assert_eq!(read::inbound_mark(&machine.memory, PartitionId(1)).unwrap(), 7);
     // A repetition, and one that was overtaken.
     machine.ok(report(1, vec![state(5, "c", Some((9, 90))), state(6, "e", Some((1, 1)))]));
+    machine.ok(report(1, vec![state(7, "d", Some((9, 90)))]));
     assert_eq!(totals(&machine), (2, 3, 25));
     // Another partition counts its own log.
     machine.ok(report(2, vec![state(3, "f", Some((1, 100)))]));

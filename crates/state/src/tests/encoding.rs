@@ -5,7 +5,7 @@ use super::{
     samples,
 };
 use crate::{
-    Answer, Command, Entry, Fatal, MAX_ENTRY_BYTES, StateHash, apply,
+    Answer, Batch, Command, Entry, Fatal, MAX_ENTRY_BYTES, StateHash, apply,
     kv::{
         self, Kind, Present, account, barred, chunks, cluster, container, deletion, head, inbound,
         outbox, owner, partition, repair, request, volume,
@@ -107,7 +107,9 @@ fn what_could_not_be_read_back_is_not_proposed() {
 #[test]
 fn a_feature_level_that_is_unknown_halts() {
     let command = Command::RaiseFeatureLevel { level: crate::FEATURE_LEVEL + 1 };
-    let halted = Machine::new().try_run(None, command);
+    let entry = Entry { index: 1, time: START, request: None, command };
+    assert_eq!(entry.encode().unwrap_err().kind, ErrorKind::Invalid);
+    let halted = apply(&Memory::default(), &entry);
     assert!(matches!(halted, Err(Fatal::FeatureLevel { .. })));
 }
 
@@ -135,6 +137,23 @@ fn the_same_entries_make_the_same_bytes() {
     assert!(one == two);
     assert_eq!(read::state_hash(&one).unwrap(), read::compute_state_hash(&two).unwrap());
     assert_ne!(read::state_hash(&one).unwrap(), StateHash::default());
+}
+
+#[test]
+fn a_batch_is_its_entries_one_by_one() {
+    let one_by_one = state();
+    for size in [1, 3, 7, 100] {
+        let mut memory = Memory::default();
+        for entries in entries().chunks(size) {
+            let mut batch = Batch::new(&memory);
+            for entry in entries {
+                let _ = batch.apply(entry).unwrap();
+            }
+            let changes = batch.into_changes();
+            memory.write(changes);
+        }
+        assert!(memory == one_by_one, "batches of {size}");
+    }
 }
 
 #[test]
