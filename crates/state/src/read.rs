@@ -16,9 +16,10 @@ pub use account::{list_accounts, list_containers, show_account};
 pub use cluster::{cluster_map, volume_by_identity};
 pub use container::{find_container, list_objects, show_container};
 pub(crate) use object::missing as missing_object;
-pub use object::{blob_owner, is_barred, locate, show_object};
+pub use object::{blob_owner, find_chunk, is_barred, locate, show_object};
 pub use queue::{
     DueDeletion, OutboxBatch, QueuedRepair, due_deletions, inbound_mark, outbox, repairs,
+    undelivered,
 };
 pub use status::{Status, compute_state_hash, recorded_reply, state_hash, status};
 

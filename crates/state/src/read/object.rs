@@ -4,7 +4,10 @@ use crate::{
     Failure,
     kv::{self, barred, chunks, container, head, owner, properties},
 };
-use model::{BlobId, Body, ContainerId, Error, Object, ObjectEntry, ObjectName, Subject, Version};
+use model::{
+    BlobId, Body, ChunkName, ContainerId, Error, Object, ObjectEntry, ObjectName, Subject, Version,
+    VolumeId,
+};
 use store::Read;
 
 /// A version with its properties and its chunk table: the one asked for, which may be a delete
@@ -71,4 +74,17 @@ pub fn blob_owner(view: &dyn Read, blob: &BlobId) -> Result<Option<owner::Owner>
 /// Whether a blob is barred from being committed.
 pub fn is_barred(view: &dyn Read, blob: &BlobId) -> Result<bool, Failure> {
     Ok(view.get(barred::key(blob).as_bytes())?.is_some())
+}
+
+/// The volume on which a chunk is, if the chunk table of a committed version names exactly this
+/// chunk. What no version names may be garbage, once the fence is behind its write id.
+pub fn find_chunk(view: &dyn Read, chunk: &ChunkName) -> Result<Option<VolumeId>, Failure> {
+    let Some(owner) = blob_owner(view, &chunk.blob)? else { return Ok(None) };
+    let head = head::exact(view, &owner.container, &owner.object, owner.version)?;
+    let extents = head.iter().flat_map(head::Head::extents);
+    let mut extents = extents.filter(|extent| extent.blob == chunk.blob);
+    let Some(extent) = extents.next() else { return Ok(None) };
+    let row = chunks::row(view, extent, chunk.metachunk)?;
+    let row = row.filter(|row| row.write_of(chunk.position) == chunk.write);
+    Ok(row.and_then(|row| row.volumes.get(usize::from(chunk.position)).copied().flatten()))
 }

@@ -4,7 +4,7 @@ use crate::{
     ContainerState, DeletionKey, Failure, RepairKey,
     kv::{self, deletion, inbound, key::Parts, outbox as kv_outbox, repair},
 };
-use model::{ChunkName, PartitionId, PartitionTable, VolumeId};
+use model::{ChunkName, ContainerId, PartitionId, PartitionTable, VolumeId};
 use std::ops::Bound;
 use store::Read;
 
@@ -52,6 +52,14 @@ pub fn outbox(
         }
     }
     Ok(batch)
+}
+
+/// The log index of a container's state that waits in the outbox, if one does. A call that
+/// should be seen in the account waits until this is none, or past its own index.
+pub fn undelivered(view: &dyn Read, container: &ContainerId) -> Result<Option<u64>, Failure> {
+    let key = kv_outbox::pointer_key(container);
+    let pointer: Option<kv_outbox::Pointer> = kv::get(view, key.as_bytes())?;
+    Ok(pointer.map(|pointer| pointer.0))
 }
 
 /// The log index up to which the states of another partition's containers were taken over.

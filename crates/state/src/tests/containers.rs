@@ -127,10 +127,12 @@ fn the_outbox_holds_the_last_state_of_each_container() {
         states,
         [state(2, "d", Some((0, 0)), start + 2), state(3, "c", Some((1, 10)), start + 3)]
     );
+    assert_eq!(read::undelivered(&machine.memory, &c).unwrap(), Some(3));
     // What changed after it was read stays.
     machine.put(&d, "o", 20);
     machine.ok(Command::OutboxDelivered { indexes: vec![2, 3, 77] });
     assert_eq!(machine.outbox(), [state(4, "d", Some((1, 20)), start + 4)]);
+    assert_eq!(read::undelivered(&machine.memory, &c).unwrap(), None);
     machine.drain_outbox();
     machine.ok(delete(&c, "o", None));
     machine.ok(Command::DeleteContainer { container: c });

@@ -2,7 +2,7 @@
 
 use super::harness::{Machine, delete, extent};
 use crate::{Answer, Command, Commit, Damage, DeletionKey, Postponed, RepairKey, Swap, read};
-use model::{ErrorKind, Metachunk, Version, Versioning, VolumeId, WriteId};
+use model::{ChunkName, ErrorKind, Metachunk, Version, Versioning, VolumeId, WriteId};
 
 const C: &str = "o";
 
@@ -144,6 +144,14 @@ fn a_swap_names_the_new_chunk_and_deletes_the_old() {
         let row = row(&machine, &commit, number as usize);
         assert_eq!(row.volumes, [1, 9, 10, 4].map(|v| Some(VolumeId(v))));
         assert_eq!(row.rewritten, [(1, first.write), (2, second.write)]);
+        let find = |machine: &Machine, position, write| {
+            let name = ChunkName { blob: commit.blob, metachunk: number, position, write };
+            read::find_chunk(&machine.memory, &name).unwrap()
+        };
+        assert_eq!(find(&machine, 2, second.write), Some(VolumeId(10)));
+        assert_eq!(find(&machine, 2, before.write), None);
+        assert_eq!(find(&machine, 3, before.write), Some(VolumeId(4)));
+        assert_eq!(find(&machine, 4, before.write), None);
         let deletions = machine.deletions();
         assert_eq!(deletions[0].key.due, machine.time + 500);
         let name = &deletions[0].chunks[0].1;
@@ -152,9 +160,10 @@ fn a_swap_names_the_new_chunk_and_deletes_the_old() {
         assert_eq!((name.metachunk, name.position), (number, 2));
         assert_eq!(name.write, before.write_of(2));
         // Again, with the chunk that was named a moment ago: the table has moved on.
-        assert_eq!(machine.refused_as(Command::Swap(second)), ErrorKind::Conflict);
+        assert_eq!(machine.refused_as(Command::Swap(second.clone())), ErrorKind::Conflict);
         // What is deleted is what the table names now.
         machine.ok(delete(&commit.container, C, None));
+        assert_eq!(find(&machine, 2, second.write), None);
         let chunks: Vec<_> = machine.deletions().into_iter().flat_map(|d| d.chunks).collect();
         assert!(chunks.iter().any(|(v, n)| (*v, n.write) == (VolumeId(9), first.write)));
         assert_eq!(chunks.len() as u64, rows * 4 + 1);
