@@ -1,1 +1,35 @@
 //! The chunk server: volumes, the chunk format on disk, HTTP for bodies and gRPC for control.
+//!
+//! - [`server`]: a server put together, from a [`Config`]; [`volume`] is one disk of it.
+//! - [`engine`]: what a volume can do; [`files`] does it with one file per chunk.
+//! - [`http`](mod@crate::http): PUT, GET, HEAD, DELETE and COPY of bodies; [`service`]: gRPC for control.
+//! - [`directory`]: registration and heartbeats; [`health`]: failures and the score.
+//! - [`identity`] and [`index`]: what a volume says it is, and what it has.
+//!
+//! A chunk server is passive: it knows no objects, decides no placement and starts no traffic
+//! but its heartbeats. It never replaces a chunk, and a name exists only with its whole
+//! content. What it stores is what it was sent, after every block and the footer were checked.
+//! Nothing outside of the engine assumes files, and every file but the index's is reached
+//! through [`disk::Disk`].
+//!
+#![doc = include_str!("../FORMAT.md")]
+#![forbid(unsafe_code)]
+
+mod buffers;
+pub mod config;
+pub mod directory;
+pub mod engine;
+pub mod error;
+pub mod files;
+pub mod health;
+pub mod http;
+pub mod identity;
+pub mod index;
+pub mod server;
+pub mod service;
+pub mod volume;
+
+pub use config::{Config, Seams, VolumeConfig};
+pub use directory::{Beat, DirectoryApi, Registered, Registration};
+pub use error::{OpenError, VolumeError};
+pub use server::{ChunkServer, Volumes};

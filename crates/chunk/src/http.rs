@@ -1,0 +1,121 @@
+//! Bodies of chunks over HTTP/1.1.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `PUT /v1/volumes/{id}/chunks/{name}` | 201, `x-cairn-bytes` |
+//! | `GET` (one `Range: bytes=a-b`) | 200 or 206, the stored bytes |
+//! | `HEAD` | 200, `content-length` |
+//! | `DELETE` | 204, or 404 |
+//! | `COPY` with `destination: {name}` | 201, `x-cairn-bytes` |
+//!
+//! PUT takes blocks and footer as they are stored, and `x-cairn-origin` where the origin is not
+//! the name's blob. Errors have the header `x-cairn-kind` and a body `{"kind", "message"}`.
+//! Callers are authenticated before they get here.
+
+mod answer;
+mod get;
+mod put;
+mod target;
+
+pub use answer::{BYTES, KIND, ORIGIN};
+
+use crate::{server::Volumes, volume::Volume};
+use answer::{HttpError, empty};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::Body as HttpBody;
+use model::ChunkName;
+use std::sync::Arc;
+use target::Target;
+use transport::{Body, HttpHandler};
+
+/// Serves the chunks of a server's volumes.
+#[derive(Clone)]
+pub struct Handler {
+    volumes: Arc<Volumes>,
+}
+
+impl HttpHandler for Handler {
+    fn handle(&self, request: Request<hyper::body::Incoming>) -> BoxFuture<'_, Response<Body>> {
+        self.answer(request).boxed()
+    }
+}
+
+impl Handler {
+    /// Over volumes.
+    pub fn new(volumes: Arc<Volumes>) -> Self {
+        Self { volumes }
+    }
+
+    /// Answers a request, whatever carries its body.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: std::fmt::Display + Send,
+    {
+        let method = request.method().clone();
+        match self.serve(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(%method, error = %error.error, "a request is refused");
+                let kind = error.error.kind.as_str();
+                metrics::counter!("cairn_chunk_refusals_total", "kind" => kind).increment(1);
+                error.into_response(method == Method::HEAD)
+            }
+        }
+    }
+
+    async fn serve<B>(&self, request: Request<B>) -> Result<Response<Body>, HttpError>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: std::fmt::Display + Send,
+    {
+        let target = Target::parse(request.uri())?;
+        let volume = self.volumes.get(target.volume)?;
+        let name = target.chunk;
+        match request.method().as_str() {
+            "PUT" => put::put(&volume, name, request).await,
+            "GET" => get::get(&volume, name, request.headers()).await,
+            "HEAD" => head(&volume, name).await,
+            "DELETE" => delete(&volume, name).await,
+            "COPY" => copy(&volume, name, request.headers()).await,
+            _ => Err(HttpError::method_not_allowed()),
+        }
+    }
+}
+
+async fn head(volume: &Volume, name: ChunkName) -> Result<Response<Body>, HttpError> {
+    let _under_way = volume.health().admit()?;
+    let bytes = volume.engine()?.stat(&name).await?;
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
+    response.headers_mut().insert(header::ACCEPT_RANGES, answer::BYTES_UNIT);
+    Ok(response)
+}
+
+async fn delete(volume: &Volume, name: ChunkName) -> Result<Response<Body>, HttpError> {
+    let _under_way = volume.health().admit()?;
+    match volume.engine()?.delete(vec![name]).await.pop() {
+        Some(Ok(true)) => {
+            metrics::counter!("cairn_chunk_deletes_total").increment(1);
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(false)) | None => Err(crate::VolumeError::NotFound(name).into()),
+    }
+}
+
+async fn copy(
+    volume: &Volume,
+    from: ChunkName,
+    headers: &http::HeaderMap,
+) -> Result<Response<Body>, HttpError> {
+    let to = answer::header_text(headers, &answer::DESTINATION)?;
+    let to = to.ok_or_else(|| HttpError::invalid("COPY needs a destination: header"))?;
+    let to: ChunkName = to.parse()?;
+    let _under_way = volume.health().admit()?;
+    let bytes = volume.engine()?.clone_chunk(&from, &to).await?;
+    metrics::counter!("cairn_chunk_copies_total").increment(1);
+    Ok(answer::created(bytes))
+}

@@ -1,0 +1,114 @@
+//! Receiving a chunk: verified in passing, written as it came.
+
+use super::{
+    HttpError,
+    answer::{ORIGIN, created, header_text},
+};
+use crate::volume::Volume;
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body::Body as HttpBody;
+use http_body_util::BodyExt;
+use layout::{MAX_CHUNK_BYTES, Verifier, VerifyError};
+use model::{BlobId, ChunkName, Error};
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
+use transport::Body;
+
+/// Bytes gathered for one write: enough that the hop to a thread that may block, and the call,
+/// cost little beside them.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// What all batches of a volume together may hold, before they get smaller.
+const BATCHES_BYTES: usize = 8 << 20;
+
+/// The smallest batch.
+const MIN_BATCH_BYTES: usize = 32 * 1024;
+
+/// A body that stalls for so long is given up.
+const STALL: Duration = Duration::from_secs(60);
+
+pub(super) async fn put<B>(
+    volume: &Volume,
+    name: ChunkName,
+    request: Request<B>,
+) -> Result<Response<Body>, HttpError>
+where
+    B: HttpBody<Data = Bytes> + Send,
+    B::Error: std::fmt::Display + Send,
+{
+    let origin = match header_text(request.headers(), &ORIGIN)? {
+        Some(text) => text.parse::<BlobId>()?,
+        None => name.blob,
+    };
+    let announced = header_text(request.headers(), &header::CONTENT_LENGTH)?;
+    let announced = announced.map(str::parse::<u64>).transpose();
+    let announced = announced.map_err(|_| HttpError::invalid("content-length is no number"))?;
+    if announced.is_some_and(|bytes| bytes > MAX_CHUNK_BYTES) {
+        return Err(HttpError::too_large(VerifyError::TooLong.to_string()));
+    }
+    let _under_way = volume.health().admit()?;
+    let mut writer = volume.engine()?.put(&name, announced).await?;
+    let mut body = pin!(request.into_body());
+    let mut verifier = Verifier::new(&name, origin);
+    let mut received = receive(volume, &mut body, &mut verifier).await?;
+    loop {
+        let Received { batch, ended } = received;
+        if ended {
+            // Nothing is durable before the last check: what fails it was never there.
+            let whole = verifier.finish().map_err(refused)?;
+            writer.write(batch).await?;
+            writer.commit().await?;
+            metrics::counter!("cairn_chunk_puts_total").increment(1);
+            metrics::counter!("cairn_chunk_put_bytes_total").increment(whole.bytes);
+            return Ok(created(whole.bytes));
+        }
+        let write = async { writer.write(batch).await.map_err(HttpError::from) };
+        let next = receive(volume, &mut body, &mut verifier);
+        (_, received) = futures::try_join!(write, next)?;
+    }
+}
+
+struct Received {
+    batch: Vec<Bytes>,
+    ended: bool,
+}
+
+/// Receives and checks the next batch.
+async fn receive<B>(
+    volume: &Volume,
+    body: &mut Pin<&mut B>,
+    verifier: &mut Verifier,
+) -> Result<Received, HttpError>
+where
+    B: HttpBody<Data = Bytes> + Send,
+    B::Error: std::fmt::Display + Send,
+{
+    let share = BATCHES_BYTES / volume.health().under_way().max(1);
+    let enough = share.clamp(MIN_BATCH_BYTES, BATCH_BYTES);
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while bytes < enough {
+        let frame = tokio::time::timeout(STALL, body.frame()).await;
+        let frame = frame.map_err(|_| {
+            HttpError::from(Error::unavailable(format!("the body stalled for {STALL:?}")))
+        })?;
+        let Some(frame) = frame else { return Ok(Received { batch, ended: true }) };
+        let frame = frame.map_err(|e| HttpError::invalid(format!("the body broke off: {e}")))?;
+        // Trailers say nothing of interest.
+        let Ok(data) = frame.into_data() else { continue };
+        bytes += data.len();
+        verifier.push(data.clone()).map_err(refused)?;
+        batch.push(data);
+    }
+    Ok(Received { batch, ended: false })
+}
+
+fn refused(error: VerifyError) -> HttpError {
+    let message = format!("nothing was stored: {error}");
+    match error {
+        VerifyError::TooLong => HttpError::too_large(message),
+        VerifyError::Block(_) | VerifyError::Footer(_) => HttpError::invalid(message),
+    }
+}

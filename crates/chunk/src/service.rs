@@ -1,0 +1,169 @@
+//! Control over gRPC: volumes, deletes in batches, verification, listings.
+
+use crate::{
+    VolumeError,
+    engine::{ChunkReader, READ_BYTES},
+    server::Volumes,
+    volume::Volume,
+};
+use layout::{Footer, MAX_FOOTER_BYTES, Verifier};
+use model::{ChunkName, Error, VolumeId};
+use proto::{to_status, v1};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// Most chunks in one call.
+const MAX_CHUNKS: usize = 10_000;
+
+/// The control service of a server's volumes.
+pub struct Service {
+    volumes: Arc<Volumes>,
+}
+
+impl Service {
+    /// Over volumes.
+    pub fn new(volumes: Arc<Volumes>) -> Self {
+        Self { volumes }
+    }
+}
+
+fn status<E: Into<Error>>(error: E) -> Status {
+    to_status(&error.into())
+}
+
+#[tonic::async_trait]
+impl v1::volumes_server::Volumes for Service {
+    async fn list_volumes(
+        &self,
+        _: Request<v1::ListVolumesRequest>,
+    ) -> Result<Response<v1::ListVolumesResponse>, Status> {
+        let volumes = self.volumes.all().iter().map(|volume| describe(volume));
+        let volumes = futures::future::join_all(volumes).await;
+        Ok(Response::new(v1::ListVolumesResponse { volumes }))
+    }
+
+    async fn delete_chunks(
+        &self,
+        request: Request<v1::DeleteChunksRequest>,
+    ) -> Result<Response<v1::DeleteChunksResponse>, Status> {
+        let v1::DeleteChunksRequest { volume, chunks } = request.into_inner();
+        if chunks.len() > MAX_CHUNKS {
+            let message = format!("{} chunks in one call; at most {MAX_CHUNKS}", chunks.len());
+            return Err(status(Error::invalid(message)));
+        }
+        let volume = self.volumes.get(VolumeId(volume)).map_err(status)?;
+        let names: Result<Vec<ChunkName>, Error> = chunks.iter().map(|c| c.parse()).collect();
+        let names = names.map_err(status)?;
+        let _under_way = volume.health().admit().map_err(status)?;
+        let answers = volume.engine().map_err(status)?.delete(names).await;
+        let mut deleted = 0;
+        let mut failures = Vec::new();
+        for (chunk, answer) in chunks.into_iter().zip(answers) {
+            match answer {
+                Ok(was_there) => deleted += u64::from(was_there),
+                Err(error) => {
+                    let reason = Error::from(error).message;
+                    failures.push(v1::delete_chunks_response::Failure { chunk, reason });
+                }
+            }
+        }
+        metrics::counter!("cairn_chunk_deletes_total").increment(deleted);
+        Ok(Response::new(v1::DeleteChunksResponse { failures }))
+    }
+
+    async fn verify_chunk(
+        &self,
+        request: Request<v1::VerifyChunkRequest>,
+    ) -> Result<Response<v1::VerifyChunkResponse>, Status> {
+        use v1::verify_chunk_response::Verdict;
+        let v1::VerifyChunkRequest { volume, chunk } = request.into_inner();
+        let name: ChunkName = chunk.parse().map_err(status)?;
+        let volume = self.volumes.get(VolumeId(volume)).map_err(status)?;
+        let _under_way = volume.health().admit().map_err(status)?;
+        let (verdict, reason) = match verify(&volume, &name).await {
+            Ok(()) => (Verdict::Whole, String::new()),
+            Err(Unverified::Damaged(reason)) => (Verdict::Damaged, reason),
+            Err(Unverified::Volume(error)) => match error {
+                VolumeError::NotFound(_) => (Verdict::Missing, error.to_string()),
+                VolumeError::Read { .. } => (Verdict::Damaged, Error::from(error).message),
+                other => return Err(status(other)),
+            },
+        };
+        let verdict = verdict.into();
+        Ok(Response::new(v1::VerifyChunkResponse { verdict, reason }))
+    }
+
+    async fn list_chunks(
+        &self,
+        request: Request<v1::ListChunksRequest>,
+    ) -> Result<Response<v1::ListChunksResponse>, Status> {
+        let v1::ListChunksRequest { volume, marker, limit } = request.into_inner();
+        let volume = self.volumes.get(VolumeId(volume)).map_err(status)?;
+        let limit = match limit as usize {
+            0 => MAX_CHUNKS,
+            limit => limit.min(MAX_CHUNKS),
+        };
+        // One more than wanted tells whether there are more.
+        let listed = volume.engine().map_err(status)?.list(&marker, limit + 1).await;
+        let mut names = listed.map_err(status)?;
+        let truncated = names.len() > limit;
+        names.truncate(limit);
+        let chunks = names.iter().map(ToString::to_string).collect();
+        Ok(Response::new(v1::ListChunksResponse { chunks, truncated }))
+    }
+}
+
+async fn describe(volume: &Volume) -> v1::list_volumes_response::Volume {
+    let space = match volume.engine() {
+        Ok(engine) => engine.space().await.ok(),
+        Err(_) => None,
+    };
+    v1::list_volumes_response::Volume {
+        id: volume.id().map_or(0, |id| id.0),
+        identity: volume.identity().identity,
+        path: volume.path().display().to_string(),
+        capacity: space.map_or(0, |s| s.total),
+        free: space.map_or(0, |s| s.free),
+        chunks: volume.chunks(),
+        failed: volume.health().failed().unwrap_or_default().into(),
+    }
+}
+
+enum Unverified {
+    Damaged(String),
+    Volume(VolumeError),
+}
+
+impl From<VolumeError> for Unverified {
+    fn from(error: VolumeError) -> Self {
+        Self::Volume(error)
+    }
+}
+
+/// Reads a chunk and checks every block and the footer. The origin is the footer's own word:
+/// the metadata's is checked by whoever reads.
+async fn verify(volume: &Volume, name: &ChunkName) -> Result<(), Unverified> {
+    let damaged = |error: &dyn std::fmt::Display| Unverified::Damaged(error.to_string());
+    let engine = volume.engine()?;
+    let reader = engine.get(name).await?;
+    let footer = read_footer(&*reader).await?;
+    let (footer, _) = Footer::parse(&footer).map_err(|e| damaged(&e))?;
+    let mut verifier = Verifier::new(name, footer.origin);
+    let mut at = 0;
+    while at < reader.bytes() {
+        let bytes = (reader.bytes() - at).min(READ_BYTES as u64) as usize;
+        let piece = reader.read(at, bytes).await?;
+        at += piece.len() as u64;
+        verifier.push(piece).map_err(|e| damaged(&e))?;
+    }
+    verifier.finish().map_err(|e| damaged(&e))?;
+    engine.note_verified(name).await;
+    metrics::counter!("cairn_chunk_verifications_total").increment(1);
+    Ok(())
+}
+
+/// The last bytes of a chunk, which its footer is among.
+async fn read_footer(reader: &dyn ChunkReader) -> Result<bytes::Bytes, VolumeError> {
+    let bytes = reader.bytes().min(MAX_FOOTER_BYTES as u64);
+    reader.read(reader.bytes() - bytes, bytes as usize).await
+}
