@@ -1,1 +1,100 @@
 //! The client library: accounts, containers and objects over erasure-coded chunks.
+//!
+//! A [`Client`] knows the address of a metadata node or two and an access key. What takes
+//! options gives a builder that is awaited; contents come in as a [`Source`] and go out as a
+//! [`Download`], which is a stream of bytes. Applications need only this crate: the types of
+//! the store are re-exported, and no protocol type is in the interface.
+//!
+//! ```no_run
+//! use cairn_client::{AccessKey, Client, Error, Source};
+//!
+//! # async fn example(key: AccessKey) -> Result<(), Error> {
+//! let client = Client::builder().seed("127.0.0.1:6000").access_key(key).connect().await?;
+//! let (account, container, object) = ("acme".parse()?, "stones".parse()?, "cairn".parse()?);
+//!
+//! client.put_object(&account, &container, &object, "a heap of stones")
+//!     .mime_type("text/plain")
+//!     .property("height", "2 m")
+//!     .await?;
+//! let download = client.get_object(&account, &container, &object).range((2, 5)).await?;
+//! assert_eq!(download.bytes().await?, "heap");
+//!
+//! let file = Source::reader(tokio::io::empty());
+//! client.put_object(&account, &container, &"empty".parse()?, file).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What can be relied on
+//!
+//! A download gives the exact bytes or an error. A failed upload left no object, except for
+//! [`Error::Indeterminate`], after which the caller has to look. [`Error`] says what a caller
+//! can do; [`Error::kind`] says it in a word.
+//!
+//! # What it does not do
+//!
+//! It keeps no state between operations but connections, the cluster map and what it has seen
+//! of latencies. It decides nothing about placement, versions or repair: the servers do.
+//!
+//! # Modules
+//!
+//! - `client`, `account`, `container`, `object`, `put`, `get`, `cluster`: the interface.
+//! - `metadata`: which server to ask, and again until the deadline.
+//! - `plan`: writing and reading a metachunk as pure state machines.
+//! - `writer`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
+//! - `reader`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
+//! - `servers`: one chunk, one request.
+#![forbid(unsafe_code)]
+
+mod account;
+mod changes;
+mod client;
+mod cluster;
+mod container;
+mod counters;
+mod damage;
+mod download;
+mod error;
+mod get;
+mod health;
+mod lane;
+mod memory;
+mod metadata;
+mod object;
+mod plan;
+mod put;
+mod random;
+mod range;
+mod row;
+mod servers;
+mod source;
+mod stripe;
+mod traces;
+mod writer;
+
+pub use account::{CreateAccount, ListContainers, UpdateAccount};
+pub use client::{Client, ClientBuilder};
+pub use cluster::{Cluster, NodeReport, NodeStatus, ReplicaStatus};
+pub use container::{CreateContainer, ListObjects, UpdateContainer};
+pub use counters::Counters;
+pub use damage::{Damage, DamageKind, Damages};
+pub use download::Download;
+pub use error::{Error, VolumeFailure};
+pub use get::GetObject;
+pub use object::{
+    DeleteObject, Deleted, LocateObject, Located, LocatedChunk, ShowObject, UpdateObject,
+};
+pub use put::{PutObject, Stored};
+pub use random::FillRandom;
+pub use range::ByteRange;
+pub use servers::{ChunkState, VolumeRef};
+pub use source::Source;
+
+pub use model::{
+    Account, AccountName, Administrative, BlobId, Body, ChunkName, ClusterId, ClusterMap,
+    Container, ContainerEntry, ContainerId, ContainerName, ErrorKind, Extent, Hash, ListedName,
+    Listing, Liveness, Location, Metachunk, Method, Node, NodeId, Object, ObjectEntry, ObjectName,
+    Partition, PartitionId, Policy, PolicyName, Precondition, Properties, SmallObjects, Subject,
+    Version, Versioning, Volume, VolumeId,
+};
+pub use transport::{AccessKey, Connect, LocalConnector, TcpConnector};

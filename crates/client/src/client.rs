@@ -1,0 +1,140 @@
+//! The client and how it is built.
+
+use crate::{
+    Error,
+    cluster::Cluster,
+    counters::Counters,
+    memory::Memory,
+    metadata::Metadata,
+    random::{FillRandom, Random},
+    servers::ChunkServers,
+};
+use std::{sync::Arc, time::Duration};
+use transport::{AccessKey, Connect, HttpPool, TcpConnector};
+
+/// How long an operation on metadata is tried, unless the builder says otherwise.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Access to a cluster. Cheap to clone; connections are shared between clones.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) servers: Arc<ChunkServers>,
+    pub(crate) memory: Memory,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Client {
+    /// Starts building a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            seeds: Vec::new(),
+            key: None,
+            connector: Arc::new(TcpConnector),
+            random: Random::of_the_system(),
+            deadline: DEFAULT_DEADLINE,
+            memory: None,
+        }
+    }
+
+    /// What operators ask of the cluster as a whole: its map, its volumes, its nodes.
+    pub fn cluster(&self) -> Cluster {
+        Cluster { metadata: self.inner.metadata.clone() }
+    }
+
+    /// What this client did so far.
+    pub fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+}
+
+/// Builds a [`Client`].
+pub struct ClientBuilder {
+    seeds: Vec<String>,
+    key: Option<AccessKey>,
+    connector: Arc<dyn Connect>,
+    random: Random,
+    deadline: Duration,
+    memory: Option<u64>,
+}
+
+impl ClientBuilder {
+    /// Adds the address (`host:port`) of a metadata node. One that answers is enough; the
+    /// others are learned from it.
+    pub fn seed(mut self, address: impl Into<String>) -> Self {
+        self.seeds.push(address.into());
+        self
+    }
+
+    /// Adds addresses of metadata nodes.
+    pub fn seeds<S: Into<String>>(mut self, addresses: impl IntoIterator<Item = S>) -> Self {
+        self.seeds.extend(addresses.into_iter().map(Into::into));
+        self
+    }
+
+    /// The key shown to every server. Required.
+    pub fn access_key(mut self, key: AccessKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// What makes connections; TCP otherwise.
+    pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
+        self.connector = connector;
+        self
+    }
+
+    /// Where random bytes come from; the system otherwise.
+    pub fn random(mut self, fill: Arc<FillRandom>) -> Self {
+        self.random = Random(fill);
+        self
+    }
+
+    /// How long an operation on metadata is tried before it fails; 30 seconds otherwise. It
+    /// does not bound how long the bytes of a content may flow.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Bytes that the uploads of this client may have in flight together, in place of the
+    /// 256 MiB that all clients of a process share.
+    pub fn upload_memory_bytes(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// The client; it connects when it is first used.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] without a seed or without a key.
+    pub fn build(self) -> Result<Client, Error> {
+        let lacks = |what| Error::Invalid(model::Error::invalid(format!("a client needs {what}")));
+        if self.seeds.is_empty() {
+            return Err(lacks("the address of a metadata node"));
+        }
+        let key = self.key.ok_or_else(|| lacks("an access key"))?;
+        let counters = Arc::new(Counters::default());
+        let pool = HttpPool::new(self.connector.clone(), &key);
+        let servers = Arc::new(ChunkServers::new(pool));
+        let metadata = Metadata::new(self.connector, key, self.seeds, self.deadline, self.random);
+        let memory = self.memory.map_or_else(Memory::of_the_process, Memory::new);
+        let metadata = Arc::new(metadata);
+        Ok(Client { inner: Arc::new(Inner { metadata, servers, memory, counters }) })
+    }
+
+    /// The client, after a metadata node has answered.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`]; [`Error::Unavailable`] if no node answers before the
+    /// deadline, [`Error::Denied`] if the key is refused.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let client = self.build()?;
+        client.inner.metadata.map().await?;
+        Ok(client)
+    }
+}

@@ -1,0 +1,165 @@
+//! The cluster as a whole: its map, its volumes, its nodes.
+
+use crate::{
+    Error,
+    metadata::{MAX_MESSAGE_BYTES, Metadata, Route, ask},
+};
+use futures::{StreamExt, stream};
+use model::{Administrative, ClusterMap, Node, NodeId, PartitionId, Policy, Volume, VolumeId};
+use proto::v1::{self, directory_client::DirectoryClient};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The calls of operators. From [`Client::cluster`](crate::Client::cluster).
+#[derive(Clone)]
+pub struct Cluster {
+    pub(crate) metadata: Arc<Metadata>,
+}
+
+/// How the metadata of one node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeStatus {
+    /// The node.
+    pub id: NodeId,
+    /// The version of its software.
+    pub version: String,
+    /// The replicas it hosts.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// How a replica of a partition is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReplicaStatus {
+    /// Its partition.
+    pub partition: PartitionId,
+    /// `leader`, `follower`, `learner`, `candidate` or `shutdown`.
+    pub state: String,
+    /// The leader it follows.
+    pub leader: Option<NodeId>,
+    /// The term it is in.
+    pub term: u64,
+    /// The last entry of its log.
+    pub last_log: u64,
+    /// The last entry it applied.
+    pub applied: u64,
+    /// The last entry its snapshot holds.
+    pub snapshot: u64,
+    /// Chunks that wait to be deleted.
+    pub deletions_queued: u64,
+    /// Chunks that wait to be rebuilt.
+    pub repairs_queued: u64,
+}
+
+/// What a node said of itself, or why it did not.
+#[derive(Debug)]
+pub struct NodeReport {
+    /// The node.
+    pub node: Node,
+    /// Its status.
+    pub status: Result<NodeStatus, Error>,
+}
+
+const DIRECTORY: Route = Route::Partition(PartitionId::DIRECTORY);
+
+/// Nodes asked at the same time.
+const NODES_AT_ONCE: usize = 16;
+
+impl Cluster {
+    /// The map as the directory's leader has it now.
+    pub async fn map(&self) -> Result<Arc<ClusterMap>, Error> {
+        let request = v1::GetMapRequest { leader: true };
+        let answer =
+            ask!(self.metadata, DIRECTORY, Read, DirectoryClient::get_map, request).await?;
+        self.metadata.remember(answer)
+    }
+
+    /// The map as any node last saw it, at most about ten seconds old.
+    pub async fn cached_map(&self) -> Result<Arc<ClusterMap>, Error> {
+        self.metadata.map().await
+    }
+
+    /// The volumes, in the order of their numbers.
+    pub async fn volumes(&self) -> Result<Vec<Volume>, Error> {
+        Ok(self.map().await?.volumes.clone())
+    }
+
+    /// How every metadata node is, as it says itself.
+    pub async fn status(&self) -> Result<Vec<NodeReport>, Error> {
+        let nodes = self.metadata.map().await?.nodes.clone();
+        let asking = nodes
+            .into_iter()
+            .map(|node| async move { NodeReport { status: self.status_of(&node).await, node } });
+        Ok(stream::iter(asking).buffered(NODES_AT_ONCE).collect().await)
+    }
+
+    async fn status_of(&self, node: &Node) -> Result<NodeStatus, Error> {
+        let channel = self.metadata.channel(&node.address)?;
+        let answer = DirectoryClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .get_status(v1::GetStatusRequest {})
+            .await
+            .map_err(|status| {
+                let why = proto::from_status(&status);
+                Error::unavailable(format!("node {} at {}: {why}", node.id, node.address))
+            })?
+            .into_inner();
+        Ok(answer.into())
+    }
+
+    /// Sets what is wanted of a volume.
+    pub async fn set_volume(
+        &self,
+        volume: VolumeId,
+        administrative: Administrative,
+    ) -> Result<(), Error> {
+        let request = v1::SetVolumeRequest {
+            request_id: self.metadata.request_id(),
+            id: volume.0,
+            administrative: v1::Administrative::from(administrative).into(),
+        };
+        ask!(self.metadata, DIRECTORY, Write, DirectoryClient::set_volume, request).await?;
+        Ok(())
+    }
+
+    /// Keeps new chunks off a volume.
+    pub async fn lock_volume(&self, volume: VolumeId) -> Result<(), Error> {
+        self.set_volume(volume, Administrative::Locked).await
+    }
+
+    /// Lets a volume take chunks again.
+    pub async fn unlock_volume(&self, volume: VolumeId) -> Result<(), Error> {
+        self.set_volume(volume, Administrative::In).await
+    }
+
+    /// Adds a policy or replaces the one of its name, and makes it the default on request.
+    pub async fn set_policy(&self, policy: Policy, make_default: bool) -> Result<(), Error> {
+        let request = v1::SetPolicyRequest {
+            request_id: self.metadata.request_id(),
+            policy: Some(policy.checked()?.into()),
+            make_default,
+        };
+        ask!(self.metadata, DIRECTORY, Write, DirectoryClient::set_policy, request).await?;
+        Ok(())
+    }
+}
+
+impl From<v1::NodeStatus> for NodeStatus {
+    fn from(m: v1::NodeStatus) -> Self {
+        let replica = |r: v1::node_status::Replica| ReplicaStatus {
+            partition: PartitionId(r.partition),
+            state: r.state,
+            leader: r.leader.map(NodeId),
+            term: r.term,
+            last_log: r.last_log,
+            applied: r.applied,
+            snapshot: r.snapshot,
+            deletions_queued: r.deletions_queued,
+            repairs_queued: r.repairs_queued,
+        };
+        Self {
+            id: NodeId(m.id),
+            version: m.version,
+            replicas: m.replicas.into_iter().map(replica).collect(),
+        }
+    }
+}

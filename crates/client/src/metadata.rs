@@ -1,0 +1,369 @@
+//! Reaching the metadata: which partition, which server, and again until the deadline.
+//!
+//! A call goes to the leader of its partition as last heard of, follows the hint of a server
+//! that is not the leader, and is repeated elsewhere with growing pauses until the deadline. A
+//! repeated mutation carries the same request id, so servers apply it once.
+
+use crate::{Error, random::Random};
+use model::{ClusterMap, ErrorKind, PartitionId, Slot, Subject};
+use parking_lot::Mutex;
+use proto::v1;
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout};
+use tonic::{Response, Status, service::interceptor::InterceptedService};
+use transport::{AccessKey, Authenticated, Connect};
+
+/// A connection to one metadata node.
+pub(crate) type Channel = InterceptedService<tonic::transport::Channel, Authenticated>;
+
+/// Listing pages have up to 8 MiB of entries; chunk tables can be as large.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// How long one server may take before another is asked.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after the first failure; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Hints followed in a row before pausing: an election can make servers point at each other.
+const HINTS_IN_A_ROW: u32 = 3;
+/// Age from which the map is fetched again, beside the call that noticed.
+const MAP_AGE: Duration = Duration::from_secs(10);
+
+/// Whose leader a call is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Route {
+    /// The partition that owns the slot.
+    Slot(Slot),
+    /// This partition.
+    Partition(PartitionId),
+}
+
+/// Whether repeating a call can matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It only reads.
+    Read,
+    /// It changes something, once per request id.
+    Write,
+}
+
+/// Calls the metadata or directory service: `ask!(metadata, route, effect, client method,
+/// request)`.
+macro_rules! ask {
+    ($metadata:expr, $route:expr, $effect:ident, $client:ident :: $method:ident, $request:expr) => {{
+        let request = $request;
+        $metadata.call($route, $crate::metadata::Effect::$effect, move |channel| {
+            let request = request.clone();
+            async move {
+                $client::new(channel)
+                    .max_decoding_message_size($crate::metadata::MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size($crate::metadata::MAX_MESSAGE_BYTES)
+                    .$method(request)
+                    .await
+            }
+        })
+    }};
+}
+pub(crate) use ask;
+
+#[derive(Default)]
+struct CachedMap {
+    map: Option<(Arc<ClusterMap>, Instant)>,
+    refreshing: bool,
+}
+
+/// The metadata servers of a cluster, as a client sees them.
+pub(crate) struct Metadata {
+    connector: Arc<dyn Connect>,
+    key: AccessKey,
+    seeds: Vec<String>,
+    deadline: Duration,
+    random: Random,
+    channels: Mutex<BTreeMap<String, Channel>>,
+    leaders: Mutex<BTreeMap<PartitionId, String>>,
+    map: Mutex<CachedMap>,
+}
+
+/// What an answer that is not a success means.
+struct Refusal {
+    error: model::Error,
+    /// Ask again, here or elsewhere.
+    repeat: bool,
+    /// The call may have been applied.
+    unknown: bool,
+    leader: Option<String>,
+}
+
+impl Refusal {
+    fn of(status: &Status) -> Self {
+        let mut error = proto::from_status(status);
+        if never_left(status) {
+            error.kind = ErrorKind::Unavailable;
+        }
+        let moved = error.subject == Subject::Partition;
+        Self {
+            repeat: moved
+                || matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Indeterminate),
+            unknown: error.kind == ErrorKind::Indeterminate,
+            leader: proto::leader_of(status).map(str::to_owned),
+            error,
+        }
+    }
+}
+
+/// Whether no connection came about, so that the server cannot have seen the call.
+fn never_left(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+impl Metadata {
+    pub(crate) fn new(
+        connector: Arc<dyn Connect>,
+        key: AccessKey,
+        seeds: Vec<String>,
+        deadline: Duration,
+        random: Random,
+    ) -> Self {
+        Self {
+            connector,
+            key,
+            seeds,
+            deadline,
+            random,
+            channels: Mutex::default(),
+            leaders: Mutex::default(),
+            map: Mutex::default(),
+        }
+    }
+
+    /// A new request id.
+    pub(crate) fn request_id(&self) -> Vec<u8> {
+        self.random.bytes::<16>().to_vec()
+    }
+
+    /// Calls until there is a definite answer or the deadline passes.
+    pub(crate) async fn call<T, F, Fut>(
+        self: &Arc<Self>,
+        route: Route,
+        effect: Effect,
+        send: F,
+    ) -> Result<T, Error>
+    where
+        F: Fn(Channel) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let end = Instant::now() + self.deadline;
+        let mut unknown = false;
+        let mut pause = FIRST_PAUSE;
+        let mut hints = 0;
+        let start = self.random.below(1 << 16) as usize;
+        for attempt in 0usize.. {
+            let map = self.map_before(end).await?;
+            let partition = match route {
+                Route::Slot(slot) => map.slots.partition_of(slot),
+                Route::Partition(partition) => partition,
+            };
+            let address = self.server(&map, partition, start + attempt)?;
+            let refusal = match self.attempt(&address, end, &send).await {
+                Ok(answer) => {
+                    self.leaders.lock().insert(partition, address);
+                    return Ok(answer);
+                }
+                Err(refusal) => refusal,
+            };
+            unknown |= refusal.unknown;
+            if !refusal.repeat {
+                return Err(refusal.error.into());
+            }
+            let elsewhere = refusal.leader.filter(|leader| *leader != address);
+            let hinted = elsewhere.is_some() && hints < HINTS_IN_A_ROW;
+            self.note_leader(partition, elsewhere);
+            if hinted {
+                hints += 1;
+                continue;
+            }
+            hints = 0;
+            if Instant::now() + pause >= end {
+                return Err(self.given_up(refusal.error, unknown && effect == Effect::Write));
+            }
+            tokio::time::sleep(self.random.jitter(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.refresh_soon();
+        }
+        Err(Error::internal("attempts ran out"))
+    }
+
+    async fn attempt<T, F, Fut>(&self, address: &str, end: Instant, send: &F) -> Result<T, Refusal>
+    where
+        F: Fn(Channel) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let channel = self.channel(address).map_err(|error| Refusal {
+            error,
+            repeat: true,
+            unknown: false,
+            leader: None,
+        })?;
+        let patience = ATTEMPT_TIMEOUT.min(end.saturating_duration_since(Instant::now()));
+        match timeout(patience, send(channel)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => {
+                let mut refusal = Refusal::of(&status);
+                if refusal.repeat {
+                    refusal.error.message = format!("{address}: {}", refusal.error.message);
+                }
+                Err(refusal)
+            }
+            Err(_) => Err(Refusal {
+                error: model::Error::indeterminate(format!(
+                    "{address} did not answer within {patience:?}"
+                )),
+                repeat: true,
+                unknown: true,
+                leader: None,
+            }),
+        }
+    }
+
+    fn given_up(&self, last: model::Error, indeterminate: bool) -> Error {
+        let message = format!("no answer within {:?}; the last try: {last}", self.deadline);
+        if indeterminate { Error::indeterminate(message) } else { Error::unavailable(message) }
+    }
+
+    fn note_leader(&self, partition: PartitionId, leader: Option<String>) {
+        let mut leaders = self.leaders.lock();
+        match leader {
+            Some(leader) => leaders.insert(partition, leader),
+            None => leaders.remove(&partition),
+        };
+    }
+
+    /// The server to ask: the leader as last heard of, or the members in turn.
+    fn server(
+        &self,
+        map: &ClusterMap,
+        partition: PartitionId,
+        turn: usize,
+    ) -> Result<String, Error> {
+        if let Some(leader) = self.leaders.lock().get(&partition) {
+            return Ok(leader.clone());
+        }
+        let members = map.partitions.iter().find(|p| p.id == partition).map(|p| &p.members);
+        let mut addresses: Vec<&str> = match members {
+            Some(members) => {
+                members.iter().filter_map(|id| map.node(*id)).map(|n| n.address.as_str()).collect()
+            }
+            None => map.nodes.iter().map(|n| n.address.as_str()).collect(),
+        };
+        if addresses.is_empty() {
+            addresses = self.seeds.iter().map(String::as_str).collect();
+        }
+        let address = addresses.get(turn % addresses.len().max(1));
+        address.map(|a| (*a).to_owned()).ok_or_else(|| {
+            Error::unavailable(format!("partition {partition} has no member in the cluster map"))
+        })
+    }
+
+    pub(crate) fn channel(&self, address: &str) -> Result<Channel, model::Error> {
+        let mut channels = self.channels.lock();
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        let channel =
+            transport::channel(self.connector.clone(), address, &self.key, self.deadline)?;
+        channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    /// The cluster map, at most a little older than ten seconds unless no server answers.
+    pub(crate) async fn map(self: &Arc<Self>) -> Result<Arc<ClusterMap>, Error> {
+        self.map_before(Instant::now() + self.deadline).await
+    }
+
+    async fn map_before(self: &Arc<Self>, end: Instant) -> Result<Arc<ClusterMap>, Error> {
+        let cached = self.map.lock().map.clone();
+        if let Some((map, fetched)) = cached {
+            if fetched.elapsed() > MAP_AGE {
+                self.refresh_soon();
+            }
+            return Ok(map);
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.fetch_map(end).await {
+                Ok(map) => return Ok(map),
+                Err(error) => error,
+            };
+            if !matches!(error, Error::Unavailable(_) | Error::Indeterminate(_))
+                || Instant::now() + pause >= end
+            {
+                return Err(error);
+            }
+            tokio::time::sleep(self.random.jitter(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Asks every known metadata node in turn, once.
+    async fn fetch_map(&self, end: Instant) -> Result<Arc<ClusterMap>, Error> {
+        let known = self.map.lock().map.clone();
+        let nodes = known.iter().flat_map(|(map, _)| map.nodes.iter().map(|n| n.address.clone()));
+        let mut addresses: Vec<String> = nodes.chain(self.seeds.iter().cloned()).collect();
+        let turn = self.random.below(addresses.len().max(1) as u64) as usize;
+        addresses.rotate_left(turn);
+        let mut last = model::Error::unavailable("no address of a metadata node is known");
+        for address in addresses {
+            let send = |channel| async move {
+                v1::directory_client::DirectoryClient::new(channel)
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .get_map(v1::GetMapRequest { leader: false })
+                    .await
+            };
+            match self.attempt(&address, end, &send).await {
+                Ok(answer) => return self.remember(answer),
+                Err(refusal) if !refusal.repeat => return Err(refusal.error.into()),
+                Err(refusal) => last = refusal.error,
+            }
+        }
+        Err(Error::unavailable(format!("no metadata node answered; the last: {last}")))
+    }
+
+    /// Keeps a map that was fetched, unless a newer one is there.
+    pub(crate) fn remember(&self, answer: v1::ClusterMap) -> Result<Arc<ClusterMap>, Error> {
+        let map: Arc<ClusterMap> = Arc::new(answer.try_into()?);
+        let mut cached = self.map.lock();
+        if let Some((newer, fetched)) = &mut cached.map
+            && newer.epoch > map.epoch
+        {
+            *fetched = Instant::now();
+            return Ok(newer.clone());
+        }
+        cached.map = Some((map.clone(), Instant::now()));
+        Ok(map)
+    }
+
+    /// Fetches the map beside the caller, once at a time.
+    fn refresh_soon(self: &Arc<Self>) {
+        {
+            let mut cached = self.map.lock();
+            if cached.refreshing {
+                return;
+            }
+            cached.refreshing = true;
+        }
+        let metadata = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = metadata.fetch_map(Instant::now() + ATTEMPT_TIMEOUT).await {
+                tracing::debug!(%error, "the cluster map could not be refreshed");
+            }
+            metadata.map.lock().refreshing = false;
+        });
+    }
+}

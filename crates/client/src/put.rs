@@ -1,0 +1,471 @@
+//! Storing an object: prepare, write, commit.
+
+use crate::{
+    Error, VolumeFailure, VolumeRef,
+    changes::{awaitable, takes_properties},
+    client::Inner,
+    container::Place,
+    counters::Counters,
+    metadata::ask,
+    row::{Placed, RowContext},
+    source::Source,
+    traces::Traces,
+    writer::{MOST_PLACED, Placer, Spec, Writer, Written},
+};
+use futures::future::BoxFuture;
+use model::{
+    BlobId, ErrorKind, Extent, Hash, ObjectName, Policy, PolicyName, Precondition, Properties,
+    Version, VolumeId, WriteId,
+};
+use proto::{
+    convert::properties_to,
+    v1::{self, metadata_client::MetadataClient},
+};
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// The media type of objects whose writer gave none.
+const DEFAULT_MIME_TYPE: &str = "application/octet-stream";
+
+/// What was stored.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stored {
+    /// The id of the content.
+    pub content: BlobId,
+    /// The version it became.
+    pub version: Version,
+    /// Bytes of content.
+    pub size: u64,
+    /// BLAKE3 of the content.
+    pub hash: Hash,
+    /// MD5 of the content in hexadecimal, if it was asked for.
+    pub md5: Option<String>,
+    /// The policy it was written with.
+    pub policy: PolicyName,
+    /// Losses that the metachunk with the fewest durable chunks survives.
+    pub tolerance: u32,
+    /// Chunks that are not durable and were queued for repair.
+    pub dropped: u32,
+    /// Volumes that failed on the way.
+    pub failures: Vec<VolumeFailure>,
+}
+
+impl Stored {
+    /// The entity tag in hexadecimal: MD5 where there is one, else BLAKE3.
+    pub fn etag(&self) -> String {
+        self.md5.clone().unwrap_or_else(|| self.hash.to_string())
+    }
+}
+
+/// What the content must hash to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Expected {
+    Blake3(String),
+    Md5(String),
+}
+
+impl Expected {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let digits = text.trim_matches('"').to_ascii_lowercase();
+        let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        match digits.len() {
+            64 if is_hex => Ok(Self::Blake3(digits)),
+            32 if is_hex => Ok(Self::Md5(digits)),
+            _ => Err(Error::Invalid(model::Error::invalid(
+                "an expected etag must be a BLAKE3 (64) or an MD5 (32 hexadecimal digits)",
+            ))),
+        }
+    }
+
+    fn check(&self, written: &Written) -> Result<(), Error> {
+        let (algorithm, expected, actual) = match self {
+            Self::Blake3(expected) => ("BLAKE3", expected, written.hash.to_string()),
+            Self::Md5(expected) => {
+                ("MD5", expected, written.md5.map(hex::encode).unwrap_or_default())
+            }
+        };
+        if *expected == actual {
+            return Ok(());
+        }
+        Err(Error::EtagMismatch { algorithm, expected: expected.clone(), actual })
+    }
+}
+
+/// Stores an object when awaited. Dropped before that, it leaves nothing behind; dropped while
+/// the commit is under way, the object may or may not be there.
+#[must_use = "nothing happens until it is awaited"]
+pub struct PutObject {
+    source: Source,
+    upload: Upload,
+}
+
+/// Everything about an upload but its bytes.
+struct Upload {
+    client: Arc<Inner>,
+    place: Place,
+    object: ObjectName,
+    mime_type: Option<String>,
+    policy: Option<PolicyName>,
+    etag: Option<String>,
+    precondition: Precondition,
+    md5: bool,
+    autocreate: bool,
+    properties: Properties,
+}
+
+takes_properties!(PutObject: upload.properties);
+awaitable!(PutObject => Stored);
+
+impl PutObject {
+    pub(crate) fn new(
+        client: Arc<Inner>,
+        place: Place,
+        object: &ObjectName,
+        source: Source,
+    ) -> Self {
+        let upload = Upload {
+            client,
+            place,
+            object: object.clone(),
+            mime_type: None,
+            policy: None,
+            etag: None,
+            precondition: Precondition::None,
+            md5: false,
+            autocreate: true,
+            properties: Properties::new(),
+        };
+        Self { source, upload }
+    }
+
+    /// The media type; `application/octet-stream` otherwise.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.upload.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// The policy to keep it with; the container's otherwise.
+    pub fn policy(mut self, policy: PolicyName) -> Self {
+        self.upload.policy = Some(policy);
+        self
+    }
+
+    /// What the content must hash to, in hexadecimal: BLAKE3 (64 digits) or MD5 (32 digits).
+    /// A content that does not is not stored.
+    pub fn expect_etag(mut self, etag: impl Into<String>) -> Self {
+        self.upload.etag = Some(etag.into());
+        self
+    }
+
+    /// How many bytes must come. Another number is not stored.
+    pub fn expect_length(mut self, bytes: u64) -> Self {
+        // A source that knows better shows the mismatch when it is read.
+        self.source.size = Some(bytes);
+        self
+    }
+
+    /// What must hold of the object when it is committed.
+    pub fn precondition(mut self, precondition: Precondition) -> Self {
+        self.upload.precondition = precondition;
+        self
+    }
+
+    /// Computes the MD5 too and makes it the entity tag. It is the slowest part of a write.
+    pub fn md5(mut self, md5: bool) -> Self {
+        self.upload.md5 = md5;
+        self
+    }
+
+    /// Whether a container that does not exist is created; it is unless this says otherwise.
+    pub fn autocreate(mut self, autocreate: bool) -> Self {
+        self.upload.autocreate = autocreate;
+        self
+    }
+
+    async fn run(self) -> Result<Stored, Error> {
+        let upload = self.upload;
+        model::check_properties(&upload.properties)?;
+        let expected = upload.etag.as_deref().map(Expected::parse).transpose()?;
+        let source = upload.with_known_size(self.source).await?;
+        let prepared = upload.prepare(source.size).await?;
+        let traces = Arc::new(Traces::new(upload.client.servers.clone()));
+        let md5 = upload.md5 || matches!(expected, Some(Expected::Md5(_)));
+        let written = upload.write(source, md5, &prepared, traces.clone()).await?;
+        if let Some(expected) = &expected {
+            expected.check(&written)?;
+        }
+        Commit { upload: &upload, prepared: &prepared, traces }.run(written).await
+    }
+}
+
+impl Upload {
+    /// Where a policy treats small objects apart, reads ahead until the size is known to be
+    /// small or not.
+    async fn with_known_size(&self, source: Source) -> Result<Source, Error> {
+        if source.size.is_some() {
+            return Ok(source);
+        }
+        let map = self.client.metadata.map().await?;
+        let threshold = map.policies.iter().filter_map(|p| p.small.as_ref()).map(|s| s.bytes).max();
+        match threshold {
+            Some(threshold) => source.read_ahead(threshold).await.map_err(Error::Source),
+            None => Ok(source),
+        }
+    }
+
+    async fn prepare(&self, size: Option<u64>) -> Result<Prepared, Error> {
+        let placer = MetadataPlacer {
+            place: self.place.clone(),
+            policy: self.policy.clone(),
+            size,
+            blob: Vec::new(),
+        };
+        // The policy is not known yet; what it does not need of this is cheap.
+        let count = match size {
+            Some(size) => (size >> 26).clamp(1, u64::from(MOST_PLACED)) as u32,
+            None => 1,
+        };
+        match placer.prepare(count, Vec::new()).await {
+            Err(Error::NoSuchContainer(_) | Error::NoSuchAccount(_)) if self.autocreate => {
+                self.create_container().await?;
+                placer.prepare(count, Vec::new()).await
+            }
+            other => other,
+        }
+    }
+
+    async fn create_container(&self) -> Result<(), Error> {
+        let metadata = &self.place.metadata;
+        let request = v1::CreateContainerRequest {
+            request_id: metadata.request_id(),
+            account: self.place.account.to_string(),
+            container: self.place.container.to_string(),
+            ..Default::default()
+        };
+        let route = self.place.route();
+        ask!(metadata, route, Write, MetadataClient::create_container, request).await?;
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        source: Source,
+        md5: bool,
+        prepared: &Prepared,
+        traces: Arc<Traces>,
+    ) -> Result<Written, Error> {
+        let spec = Spec {
+            account: self.place.account.clone(),
+            container: self.place.container.clone(),
+            object: self.object.clone(),
+            policy: prepared.policy.clone(),
+            md5,
+            length: source.size,
+        };
+        let context = RowContext {
+            servers: self.client.servers.clone(),
+            counters: self.client.counters.clone(),
+            traces,
+            blob: prepared.blob,
+            quorum: prepared.policy.method.quorum(),
+            failed: CancellationToken::new(),
+            error: Default::default(),
+        };
+        let placer = MetadataPlacer {
+            place: self.place.clone(),
+            // A size that is known by now must not choose another policy in mid-content.
+            policy: Some(prepared.policy.name.clone()),
+            size: None,
+            blob: prepared.blob.0.to_vec(),
+        };
+        let memory = self.client.memory.clone();
+        let placed = prepared.placed.clone();
+        let writer = Writer::new(spec, Arc::new(context), Arc::new(placer), memory, placed)?;
+        Box::pin(writer.write(source)).await
+    }
+}
+
+/// What a prepare answered.
+struct Prepared {
+    incarnation: u64,
+    blob: BlobId,
+    policy: Policy,
+    placed: Vec<Placed>,
+}
+
+/// Asks the container's leader where metachunks go.
+#[derive(Clone)]
+struct MetadataPlacer {
+    place: Place,
+    policy: Option<PolicyName>,
+    size: Option<u64>,
+    blob: Vec<u8>,
+}
+
+impl MetadataPlacer {
+    async fn prepare(&self, count: u32, avoid: Vec<VolumeId>) -> Result<Prepared, Error> {
+        let request = v1::PrepareRequest {
+            account: self.place.account.to_string(),
+            container: self.place.container.to_string(),
+            policy: self.policy.as_ref().map(ToString::to_string),
+            size: self.size,
+            blob: self.blob.clone(),
+            metachunks: count,
+            avoid: avoid.into_iter().map(|v| v.0).collect(),
+        };
+        let route = self.place.route();
+        let answer =
+            ask!(self.place.metadata, route, Read, MetadataClient::prepare, request).await?;
+        Prepared::try_from(answer)
+    }
+}
+
+impl Placer for MetadataPlacer {
+    fn place(
+        &self,
+        count: u32,
+        avoid: Vec<VolumeId>,
+    ) -> BoxFuture<'static, Result<Vec<Placed>, Error>> {
+        let placer = self.clone();
+        Box::pin(async move { Ok(placer.prepare(count, avoid).await?.placed) })
+    }
+}
+
+impl TryFrom<v1::PrepareResponse> for Prepared {
+    type Error = Error;
+    fn try_from(m: v1::PrepareResponse) -> Result<Self, Error> {
+        let policy: Policy = m
+            .policy
+            .ok_or_else(|| Error::internal("a prepare was answered without a policy"))?
+            .try_into()?;
+        let volumes: BTreeMap<u32, VolumeRef> =
+            m.volumes.into_iter().map(|v| (v.id, v.into())).collect();
+        let known = |id: &u32| {
+            let volume = volumes.get(id).cloned();
+            volume.ok_or_else(|| Error::internal(format!("no address of volume {id} was given")))
+        };
+        let all = |ids: &[u32]| ids.iter().map(known).collect::<Result<Vec<_>, _>>();
+        let width = policy.method.width();
+        let placed = m.placements.iter().map(|placement| {
+            if placement.volumes.len() != width {
+                return Err(Error::internal(format!(
+                    "policy {} has {width} positions; {} volumes were given",
+                    policy.name,
+                    placement.volumes.len()
+                )));
+            }
+            let (volumes, spares) = (all(&placement.volumes)?, all(&placement.spares)?);
+            Ok(Placed { write: WriteId(m.write), volumes, spares })
+        });
+        Ok(Self {
+            incarnation: m.incarnation,
+            blob: BlobId::try_from(&m.blob[..])?,
+            placed: placed.collect::<Result<_, Error>>()?,
+            policy,
+        })
+    }
+}
+
+/// The end of an upload whose chunks are durable.
+struct Commit<'a> {
+    upload: &'a Upload,
+    prepared: &'a Prepared,
+    traces: Arc<Traces>,
+}
+
+impl Commit<'_> {
+    async fn run(self, written: Written) -> Result<Stored, Error> {
+        let request = self.request(&written);
+        // From here on the chunks may be part of a version.
+        let chunks = self.traces.disarm();
+        let error = match self.commit(&request).await {
+            Ok(answer) => return Ok(self.stored(written, answer)),
+            Err(error) => error,
+        };
+        let outcome_open = error.kind() == ErrorKind::Indeterminate;
+        match self.abort().await {
+            Ok(()) => {
+                self.traces.restore(chunks);
+                Err(if outcome_open {
+                    Error::unavailable(format!("the upload was aborted; {error}"))
+                } else {
+                    error
+                })
+            }
+            // It was committed after all: the same request gets the answer that was lost.
+            Err(Error::Conflict(_) | Error::AlreadyExists(_)) if outcome_open => {
+                match self.commit(&request).await {
+                    Ok(answer) => Ok(self.stored(written, answer)),
+                    Err(again) => Err(Error::indeterminate(format!(
+                        "the upload was committed, but its answer is lost: {again}"
+                    ))),
+                }
+            }
+            // A refusal is definite even if the abort is not; the chunks are left to garbage
+            // collection.
+            Err(_) => Err(error),
+        }
+    }
+
+    fn request(&self, written: &Written) -> v1::CommitRequest {
+        let (upload, prepared) = (self.upload, self.prepared);
+        let extent = (written.size > 0).then(|| Extent {
+            blob: prepared.blob,
+            origin: prepared.blob,
+            policy: prepared.policy.name.clone(),
+            method: prepared.policy.method,
+            chunk_blocks: prepared.policy.chunk_blocks,
+            metachunks: written.metachunks.clone(),
+        });
+        v1::CommitRequest {
+            request_id: upload.place.metadata.request_id(),
+            account: upload.place.account.to_string(),
+            container: upload.place.container.to_string(),
+            incarnation: prepared.incarnation,
+            object: upload.object.to_string(),
+            blob: prepared.blob.0.to_vec(),
+            extent: extent.map(Into::into),
+            size: written.size,
+            hash: Some(written.hash.0.to_vec()),
+            md5: written.md5.map(|md5| md5.to_vec()),
+            mime_type: upload.mime_type.clone().unwrap_or_else(|| DEFAULT_MIME_TYPE.to_owned()),
+            policy: prepared.policy.name.to_string(),
+            properties: properties_to(upload.properties.clone()),
+            precondition: Some(upload.precondition.clone().into()),
+        }
+    }
+
+    async fn commit(&self, request: &v1::CommitRequest) -> Result<v1::CommitResponse, Error> {
+        let (metadata, route) = (&self.upload.place.metadata, self.upload.place.route());
+        ask!(metadata, route, Write, MetadataClient::commit, request.clone()).await
+    }
+
+    async fn abort(&self) -> Result<(), Error> {
+        let metadata = &self.upload.place.metadata;
+        let request = v1::AbortRequest {
+            request_id: metadata.request_id(),
+            account: self.upload.place.account.to_string(),
+            container: self.upload.place.container.to_string(),
+            blob: self.prepared.blob.0.to_vec(),
+        };
+        let route = self.upload.place.route();
+        ask!(metadata, route, Write, MetadataClient::abort, request).await?;
+        Ok(())
+    }
+
+    fn stored(&self, written: Written, answer: v1::CommitResponse) -> Stored {
+        Counters::add(&self.upload.client.counters.bytes_written, written.size);
+        Stored {
+            content: self.prepared.blob,
+            version: Version(answer.version),
+            size: written.size,
+            hash: written.hash,
+            md5: written.md5.map(hex::encode),
+            policy: self.prepared.policy.name.clone(),
+            tolerance: answer.tolerance,
+            dropped: answer.dropped,
+            failures: written.failures,
+        }
+    }
+}

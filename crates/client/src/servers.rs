@@ -1,0 +1,226 @@
+//! Talking to chunk servers: one chunk, one request.
+
+use crate::{health::VolumeHealth, lane::LaneBody};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use model::{BlobId, ChunkName, VolumeId};
+use serde::Serialize;
+use std::{ops::Range, time::Duration};
+use tokio::time::timeout;
+use transport::{HttpPool, PoolError};
+
+/// Where a volume is reached, and whether trying is worth it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VolumeRef {
+    /// The volume.
+    pub id: VolumeId,
+    /// Its chunk server, `host:port`.
+    pub address: String,
+    /// Whether the directory believes that it answers.
+    pub up: bool,
+    /// 0 (poor) to 100.
+    pub score: u32,
+}
+
+impl From<proto::v1::VolumeRef> for VolumeRef {
+    fn from(m: proto::v1::VolumeRef) -> Self {
+        Self { id: VolumeId(m.id), address: m.address, up: m.up, score: m.score }
+    }
+}
+
+/// What a chunk server says of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum ChunkState {
+    /// It has it.
+    Present {
+        /// Bytes of the chunk, footer included.
+        bytes: u64,
+    },
+    /// It does not.
+    Missing,
+    /// It did not say.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a chunk could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The server says it has no such chunk.
+    Missing,
+    /// Its bytes are not what they should be.
+    Corrupt(String),
+    /// No bytes came for a while.
+    Slow,
+    /// The server did not answer, or refused.
+    Unreachable(String),
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Corrupt(why) => write!(f, "corrupt: {why}"),
+            Self::Slow => f.write_str("slow"),
+            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
+        }
+    }
+}
+
+/// The header with the blob that a chunk's bytes were first written under.
+const ORIGIN: &str = "x-cairn-origin";
+
+/// How long a question about one chunk may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of an error's explanation that are read.
+const MAX_EXPLANATION_BYTES: usize = 4096;
+
+/// The chunk servers of a cluster. Shared by everything a client does.
+pub(crate) struct ChunkServers {
+    pool: HttpPool,
+    pub(crate) health: VolumeHealth,
+}
+
+fn request(method: Method, volume: VolumeId, chunk: &ChunkName) -> http::request::Builder {
+    Request::builder().method(method).uri(format!("/v1/volumes/{volume}/chunks/{chunk}"))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// What an answer that is not a success says.
+async fn explain(response: Response<Incoming>) -> String {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_EXPLANATION_BYTES).collect();
+    match timeout(ASK_TIMEOUT, body).await {
+        Ok(Ok(body)) => {
+            let text = String::from_utf8_lossy(&body.to_bytes()).trim().to_owned();
+            if text.is_empty() { status.to_string() } else { format!("{status}: {text}") }
+        }
+        _ => status.to_string(),
+    }
+}
+
+impl ChunkServers {
+    pub(crate) fn new(pool: HttpPool) -> Self {
+        Self { pool, health: VolumeHealth::default() }
+    }
+
+    async fn send(
+        &self,
+        volume: &VolumeRef,
+        request: Result<Request<transport::Body>, http::Error>,
+    ) -> Result<Response<Incoming>, String> {
+        let request = request.map_err(|error| error.to_string())?;
+        self.pool.send(&volume.address, request).await.map_err(|error: PoolError| chain(&error))
+    }
+
+    /// Starts writing a chunk. `wanted` is called when the server asks for the body; the first
+    /// of the results tells when there is a connection.
+    pub(crate) fn put(
+        &self,
+        volume: &VolumeRef,
+        chunk: &ChunkName,
+        origin: BlobId,
+        body: LaneBody,
+        wanted: impl Fn() + Send + Sync + 'static,
+    ) -> (Option<CaptureConnection>, impl Future<Output = Result<(), String>> + Send + 'static)
+    {
+        let request = request(Method::PUT, volume.id, chunk)
+            .header(ORIGIN, origin.to_string())
+            // The server says when it wants the body: until then it can be replaced.
+            .header(header::EXPECT, HeaderValue::from_static("100-continue"))
+            .body(body.boxed_unsync());
+        let mut captured = None;
+        let request = request.map(|mut request| {
+            captured = Some(capture_connection(&mut request));
+            hyper::ext::on_informational(&mut request, move |response| {
+                if response.status() == StatusCode::CONTINUE {
+                    wanted();
+                }
+            });
+            request
+        });
+        let (pool, address) = (self.pool.clone(), volume.address.clone());
+        let answer = async move {
+            let request = request.map_err(|error| error.to_string())?;
+            let response = pool.send(&address, request).await.map_err(|error| chain(&error))?;
+            match response.status() {
+                StatusCode::CREATED => Ok(()),
+                _ => Err(explain(response).await),
+            }
+        };
+        (captured, answer)
+    }
+
+    /// The bytes of a part of a chunk.
+    pub(crate) async fn get(
+        &self,
+        volume: &VolumeRef,
+        chunk: &ChunkName,
+        range: &Range<u64>,
+    ) -> Result<Incoming, Loss> {
+        let last = range.end.saturating_sub(1);
+        let request = request(Method::GET, volume.id, chunk)
+            .header(header::RANGE, format!("bytes={}-{last}", range.start))
+            .body(transport::full_body(Bytes::new()));
+        let response = self.send(volume, request).await.map_err(Loss::Unreachable)?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => Ok(response.into_body()),
+            StatusCode::OK if range.start == 0 => Ok(response.into_body()),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(Loss::Missing),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                Err(Loss::Corrupt("the chunk is cut short".to_owned()))
+            }
+            _ => Err(Loss::Unreachable(explain(response).await)),
+        }
+    }
+
+    /// What a chunk server says of a chunk.
+    pub(crate) async fn head(&self, volume: &VolumeRef, chunk: &ChunkName) -> ChunkState {
+        let request =
+            request(Method::HEAD, volume.id, chunk).body(transport::full_body(Bytes::new()));
+        let response = match timeout(ASK_TIMEOUT, self.send(volume, request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(reason)) => return ChunkState::Unknown { reason },
+            Err(_) => {
+                return ChunkState::Unknown { reason: format!("no answer within {ASK_TIMEOUT:?}") };
+            }
+        };
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        match (response.status(), length.and_then(|l| l.to_str().ok()?.parse().ok())) {
+            (StatusCode::OK, Some(bytes)) => ChunkState::Present { bytes },
+            (StatusCode::NOT_FOUND | StatusCode::GONE, _) => ChunkState::Missing,
+            (status, _) => ChunkState::Unknown { reason: status.to_string() },
+        }
+    }
+
+    /// Deletes a chunk; one that does not exist counts as deleted.
+    pub(crate) async fn delete(&self, volume: &VolumeRef, chunk: &ChunkName) -> Result<(), String> {
+        let request =
+            request(Method::DELETE, volume.id, chunk).body(transport::full_body(Bytes::new()));
+        let response = timeout(ASK_TIMEOUT, self.send(volume, request))
+            .await
+            .map_err(|_| format!("no answer within {ASK_TIMEOUT:?}"))??;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
+            _ => Err(explain(response).await),
+        }
+    }
+}
