@@ -2,14 +2,16 @@
 
 use crate::{
     health::{Measures, Pulse},
+    identity::Identity,
     server::Volumes,
     volume::Volume,
 };
 use async_trait::async_trait;
 use disk::Space;
 use futures::future::join_all;
-use model::{ClusterId, Error, ErrorKind, Location, RequestId, VolumeId, VolumeReport};
+use model::{ClusterId, Error, ErrorKind, Location, RequestId, Subject, VolumeId, VolumeReport};
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// The directory as a chunk server needs it: over gRPC, or in the same process.
 #[async_trait]
@@ -80,13 +82,19 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 /// What keeps the volumes known.
 pub(crate) struct Heart {
     volumes: Arc<Volumes>,
+    caller: Caller,
+    states: Vec<State>,
+}
+
+/// Who talks to whom.
+struct Caller {
     address: String,
     cluster: Option<ClusterId>,
     directory: Arc<dyn DirectoryApi>,
     random: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
-    states: Vec<State>,
 }
 
+/// Where a volume stands with the directory.
 #[derive(Default)]
 struct State {
     pulse: Pulse,
@@ -94,8 +102,11 @@ struct State {
     registered: bool,
     /// The request under way, until it is answered.
     request: Option<RequestId>,
-    /// Why the directory refused it, and when to ask again.
-    refused: Option<(Error, tokio::time::Instant)>,
+    /// Why the directory refused it.
+    refused: Option<Error>,
+    /// Not before this it asks again, and then it waits twice as long.
+    again: Option<Instant>,
+    pause: Duration,
 }
 
 impl Heart {
@@ -107,39 +118,48 @@ impl Heart {
         random: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     ) -> Self {
         let states = volumes.all().iter().map(|_| State::default()).collect();
-        Self { volumes, address, cluster, directory, random, states }
+        Self { volumes, caller: Caller { address, cluster, directory, random }, states }
     }
 
     /// Beats until the directory refuses every volume.
     pub(crate) async fn run(mut self) -> Error {
         let mut pause = PERIOD;
         loop {
-            let beats = self.measure().await;
-            match self.round(beats).await {
+            let scores = self.measure().await;
+            let (volumes, caller) = (self.volumes.clone(), &self.caller);
+            // Each for itself: one that gets no answer does not hold up the others.
+            let states = self.states.iter_mut().zip(volumes.all());
+            join_all(states.map(|(state, volume)| state.register(volume, caller))).await;
+            volumes.number();
+            if let Some(error) = self.all_refused() {
+                return error;
+            }
+            match self.tell(scores).await {
                 Ok(()) => pause = PERIOD,
                 Err(error) => {
                     tracing::warn!(%error, ?pause, "the directory does not answer");
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
-            if self.states.iter().all(|s| s.refused.is_some())
-                && let Some((error, _)) = self.states.first().and_then(|s| s.refused.clone())
-            {
-                return error;
-            }
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// How every volume is now, in their order.
-    async fn measure(&mut self) -> Vec<(u8, Space)> {
+    fn all_refused(&self) -> Option<Error> {
+        let mut refusals = self.states.iter().map(|s| s.refused.as_ref());
+        let first = refusals.next()??.clone();
+        refusals.all(|r| r.is_some()).then_some(first)
+    }
+
+    /// Measures every volume; their scores, in their order.
+    async fn measure(&mut self) -> Vec<u8> {
         let volumes = self.volumes.clone();
         let spaces = join_all(volumes.all().iter().map(|v| space_of(v))).await;
         let states = self.states.iter_mut().zip(volumes.all()).zip(spaces);
         states
             .map(|((state, volume), space)| {
                 state.space = space.or(state.space);
-                let space = state.space.unwrap_or(Space { total: 0, free: 0 });
+                let space = state.space();
                 let health = volume.health();
                 let score = state.pulse.beat(&Measures {
                     space,
@@ -153,31 +173,27 @@ impl Heart {
                 gauge("cairn_volume_capacity_bytes").set(space.total as f64);
                 gauge("cairn_volume_score").set(f64::from(score));
                 gauge("cairn_volume_chunks").set(volume.chunks() as f64);
-                (score, space)
+                score
             })
             .collect()
     }
 
-    /// Registers what is not registered, and tells how the rest is. An error means that the
-    /// directory did not answer.
-    async fn round(&mut self, measured: Vec<(u8, Space)>) -> Result<(), Error> {
+    /// Tells how those are that have a number. An error means that no answer came.
+    async fn tell(&mut self, scores: Vec<u8>) -> Result<(), Error> {
         let volumes = self.volumes.clone();
-        for (at, (volume, (_, space))) in volumes.all().iter().zip(&measured).enumerate() {
-            self.register(at, volume, *space).await?;
-        }
         let mut beats = Vec::new();
-        for ((state, volume), (score, space)) in self.states.iter().zip(volumes.all()).zip(measured)
-        {
+        for ((state, volume), score) in self.states.iter().zip(volumes.all()).zip(scores) {
             let (true, Some(id)) = (state.registered, volume.id()) else { continue };
             let failed = volume.health().failed().map(str::to_owned);
-            let Space { total, free } = space;
+            let Space { total, free } = state.space();
             let report = VolumeReport { id, capacity: total, free, score, failed };
             beats.push(Beat { identity: volume.identity().identity, report });
         }
         if beats.is_empty() {
             return Ok(());
         }
-        let unknown = within(self.directory.heartbeat(&self.address, beats)).await?;
+        let Caller { directory, address, .. } = &self.caller;
+        let unknown = within(directory.heartbeat(address, beats)).await?;
         for (state, volume) in self.states.iter_mut().zip(volumes.all()) {
             if volume.id().is_some_and(|id| unknown.contains(&id)) {
                 tracing::info!(path = %volume.path().display(), "the directory asks who it is");
@@ -186,65 +202,75 @@ impl Heart {
         }
         Ok(())
     }
+}
 
-    async fn register(&mut self, at: usize, volume: &Volume, space: Space) -> Result<(), Error> {
-        let Some(state) = self.states.get_mut(at) else { return Ok(()) };
-        let waits = |(_, until): &(_, tokio::time::Instant)| tokio::time::Instant::now() < *until;
+impl State {
+    fn space(&self) -> Space {
+        self.space.unwrap_or(Space { total: 0, free: 0 })
+    }
+
+    /// Registers a volume that is not registered, unless it is too early to ask again.
+    async fn register(&mut self, volume: &Volume, caller: &Caller) {
         // A failed volume that has no number cannot keep one either.
         let hopeless = volume.health().failed().is_some() && volume.id().is_none();
-        if state.registered || hopeless || state.refused.as_ref().is_some_and(waits) {
-            return Ok(());
+        let early = self.again.is_some_and(|again| Instant::now() < again);
+        if self.registered || hopeless || early {
+            return;
         }
-        let identity = volume.identity();
+        let Identity { identity, cluster, .. } = volume.identity();
+        let cluster = cluster.or(caller.cluster);
         let registration = Registration {
-            request: *state.request.get_or_insert_with(|| RequestId((self.random)())),
-            cluster: identity.cluster.or(self.cluster),
-            identity: identity.identity.clone(),
-            address: self.address.clone(),
+            request: *self.request.get_or_insert_with(|| RequestId((caller.random)())),
+            cluster,
+            identity,
+            address: caller.address.clone(),
             location: volume.location().clone(),
-            capacity: space.total,
-            free: space.free,
+            capacity: self.space().total,
+            free: self.space().free,
         };
         let path = volume.path().display();
-        match within(self.directory.register(registration.clone())).await {
+        let answer = within(caller.directory.register(registration)).await;
+        let answer = answer.and_then(|registered| match cluster {
+            Some(ours) if ours != registered.cluster => Err(Error::new(
+                ErrorKind::Conflict,
+                Subject::Volume,
+                format!(
+                    "volume {path} belongs to cluster {ours}, the directory to {}",
+                    registered.cluster
+                ),
+            )),
+            _ => Ok(registered),
+        });
+        match answer {
             Ok(Registered { id, cluster }) => {
-                state.request = None;
-                if let Some(ours) = registration.cluster.filter(|ours| *ours != cluster) {
-                    let why = format!(
-                        "volume {path} belongs to cluster {ours}, the directory to {cluster}"
-                    );
-                    state.refuse(Error::new(ErrorKind::Conflict, model::Subject::Volume, why));
-                    return Ok(());
-                }
-                state.refused = None;
+                let before = std::mem::take(self);
+                self.pulse = before.pulse;
+                self.space = before.space;
                 // A failure here is the volume's own, and the next heartbeat tells of it.
                 if volume.adopt(id, cluster).await.is_ok() {
-                    self.cluster = self.cluster.or(Some(cluster));
                     tracing::info!(%path, volume = %id, %cluster, "the volume is registered");
                 }
-                state.registered = volume.id().is_some();
-                self.volumes.number();
-                Ok(())
+                self.registered = volume.id().is_some();
             }
-            Err(error) => match error.kind {
-                ErrorKind::Unavailable | ErrorKind::Indeterminate | ErrorKind::Internal => {
-                    Err(error)
-                }
-                _ => {
-                    state.request = None;
-                    tracing::error!(%path, %error, "the directory refuses the volume");
-                    state.refuse(error);
-                    Ok(())
-                }
-            },
+            Err(error) if is_no_answer(&error) => {
+                self.pause = (self.pause * 2).clamp(PERIOD, MAX_PAUSE);
+                self.again = Some(Instant::now() + self.pause);
+                tracing::warn!(%path, %error, pause = ?self.pause, "the volume is not registered");
+            }
+            Err(error) => {
+                tracing::error!(%path, %error, "the directory refuses the volume");
+                self.request = None;
+                self.again = Some(Instant::now() + REFUSED_PAUSE);
+                self.refused = Some(error);
+            }
         }
     }
 }
 
-impl State {
-    fn refuse(&mut self, error: Error) {
-        self.refused = Some((error, tokio::time::Instant::now() + REFUSED_PAUSE));
-    }
+/// Whether an error says nothing of the volume.
+fn is_no_answer(error: &Error) -> bool {
+    use ErrorKind::{Exhausted, Indeterminate, Internal, Unauthenticated, Unavailable};
+    matches!(error.kind, Exhausted | Indeterminate | Internal | Unauthenticated | Unavailable)
 }
 
 /// Space of a volume, if it works.

@@ -10,6 +10,7 @@
 //! A chunk is written under `tmp/`, synced, renamed to its name, and its directory synced:
 //! only then does it exist. The directories are made and synced when the volume is formatted.
 
+mod changes;
 mod inventory;
 mod paths;
 mod reader;
@@ -22,18 +23,16 @@ use crate::{
     Seams, VolumeError,
     buffers::Buffers,
     engine::{ChunkReader, ChunkWriter, Engine},
-    health::{Health, reserve},
+    health::Health,
 };
 use async_trait::async_trait;
-use disk::{Disk, Mode, Space, offload};
+use disk::{Disk, Space, offload};
 use inventory::Inventory;
 use model::ChunkName;
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::RwLock;
 use reader::FileReader;
 use std::{
-    collections::BTreeMap,
     io,
-    path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
 };
 use temporary::Temporary;
@@ -188,182 +187,5 @@ impl Engine for FileEngine {
             }
         })
         .await;
-    }
-}
-
-impl Shared {
-    /// Admits a change, until the guard is dropped.
-    fn begin_change(&self) -> Result<RwLockReadGuard<'_, bool>, VolumeError> {
-        self.health.check()?;
-        let open = self.open.read();
-        if !*open {
-            let (path, reason) = (self.root(), "the server is stopping".into());
-            return Err(VolumeError::Failed { path, reason });
-        }
-        Ok(open)
-    }
-
-    fn root(&self) -> PathBuf {
-        self.paths.root().into()
-    }
-
-    fn space(&self) -> Result<Space, VolumeError> {
-        self.disk.space(self.paths.root()).map_err(|e| self.change_failed("ask for space", e))
-    }
-
-    /// Refuses to begin what the reserve does not allow. A race with others may take a little
-    /// of the reserve, which is what it is for.
-    fn check_space(&self, bytes: u64) -> Result<(), VolumeError> {
-        let Space { total, free } = self.space()?;
-        let reserve = reserve(total);
-        if free.saturating_sub(bytes) < reserve {
-            return Err(VolumeError::Full { path: self.root(), free, reserve });
-        }
-        Ok(())
-    }
-
-    /// Refuses a name that is taken before its bytes travel. What decides is the rename.
-    fn check_new(&self, name: &ChunkName) -> Result<(), VolumeError> {
-        match self.disk.exists(&self.paths.chunk(name)) {
-            Ok(true) => Err(VolumeError::Exists(*name)),
-            Ok(false) => Ok(()),
-            Err(e) => Err(self.change_failed("look for a chunk", e)),
-        }
-    }
-
-    /// Makes a new name durable.
-    fn settle(&self, name: &ChunkName, bytes: u64) -> Result<(), VolumeError> {
-        let started = std::time::Instant::now();
-        if let Err(e) = self.disk.sync_dir(&self.paths.fan_out(name)) {
-            // The name is there and may stay or not: nobody was told of it. Where space is
-            // short it is taken back, and what a crash brings back is garbage, not a chunk.
-            let error = self.change_failed("sync a directory", e);
-            if let Err(e) = self.disk.remove_file(&self.paths.chunk(name)) {
-                tracing::warn!(chunk = %name, error = %e, "an unsettled chunk stays");
-            }
-            return Err(match error {
-                VolumeError::Failed { path, reason } => VolumeError::Unsettled { path, reason },
-                other => other,
-            });
-        }
-        metrics::histogram!("cairn_chunk_sync_seconds", "what" => "directory")
-            .record(started.elapsed());
-        self.inventory.insert(name, bytes);
-        Ok(())
-    }
-
-    fn clone_chunk(self: &Arc<Self>, from: &ChunkName, to: &ChunkName) -> Result<u64, VolumeError> {
-        if (from.metachunk, from.position) != (to.metachunk, to.position) {
-            return Err(VolumeError::OtherPlace { from: *from, to: *to });
-        }
-        let gate = self.begin_change()?;
-        let source = FileReader::open(self, *from)?;
-        match self.disk.hard_link(&self.paths.chunk(from), &self.paths.chunk(to)) {
-            Ok(()) => {
-                self.settle(to, source.bytes())?;
-                Ok(source.bytes())
-            }
-            Err(e) => match e.kind() {
-                io::ErrorKind::AlreadyExists => Err(VolumeError::Exists(*to)),
-                io::ErrorKind::NotFound => Err(VolumeError::NotFound(*from)),
-                // The file has as many names as the file system allows, or it knows no links.
-                io::ErrorKind::TooManyLinks
-                | io::ErrorKind::Unsupported
-                | io::ErrorKind::PermissionDenied => {
-                    drop(gate);
-                    self.copy(&source, to)
-                }
-                _ => Err(self.change_failed("link a chunk", e)),
-            },
-        }
-    }
-
-    fn copy(self: &Arc<Self>, source: &FileReader, to: &ChunkName) -> Result<u64, VolumeError> {
-        self.check_space(source.bytes())?;
-        let mut temporary = Temporary::create(self)?;
-        let mut at = 0;
-        while at < source.bytes() {
-            let piece = source.read_now(at, crate::engine::READ_BYTES)?;
-            at += piece.len() as u64;
-            temporary.append(&[piece])?;
-        }
-        temporary.commit(to)?;
-        Ok(at)
-    }
-
-    fn delete(&self, names: &[ChunkName]) -> Vec<Result<bool, VolumeError>> {
-        let mut answers: Vec<_> = names.iter().map(|name| self.unlink(name)).collect();
-        // One sync per directory; also where nothing was found, as the delete that removed it
-        // may not have lived to sync.
-        let mut directories = BTreeMap::<PathBuf, Vec<usize>>::new();
-        for (at, name) in names.iter().enumerate() {
-            directories.entry(self.paths.fan_out(name)).or_default().push(at);
-        }
-        for (directory, members) in directories {
-            if let Err(e) = self.disk.sync_dir(&directory) {
-                let error = self.change_failed("sync a directory", e);
-                let reason = error.to_string();
-                for at in members {
-                    let (path, reason) = (self.root(), reason.clone());
-                    answers[at] = Err(VolumeError::Unsettled { path, reason });
-                }
-            }
-        }
-        answers
-    }
-
-    fn unlink(&self, name: &ChunkName) -> Result<bool, VolumeError> {
-        let _gate = self.begin_change()?;
-        match self.disk.remove_file(&self.paths.chunk(name)) {
-            Ok(()) => {
-                self.inventory.remove(name);
-                Ok(true)
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(self.change_failed("remove a chunk", e)),
-        }
-    }
-
-    /// What a failed change means: no space, no descriptors, or the end of the volume. A disk
-    /// that fails a write or a sync once cannot be trusted with the next.
-    fn change_failed(&self, action: &'static str, source: io::Error) -> VolumeError {
-        const ENOMEM: i32 = 12;
-        const ENFILE: i32 = 23;
-        const EMFILE: i32 = 24;
-        let path = self.root();
-        match (source.kind(), source.raw_os_error()) {
-            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
-                VolumeError::OutOfSpace { action, path, source }
-            }
-            (_, Some(ENOMEM | ENFILE | EMFILE)) => VolumeError::Busy { action, path, source },
-            _ => {
-                let reason = format!("cannot {action}: {source}");
-                self.health.fail(reason.clone());
-                VolumeError::Failed { path, reason }
-            }
-        }
-    }
-
-    /// What a failed read means. The volume goes on: other chunks may be whole, and the score
-    /// tells.
-    fn read_failed(&self, chunk: ChunkName, source: io::Error) -> VolumeError {
-        const ENOMEM: i32 = 12;
-        const ENFILE: i32 = 23;
-        const EMFILE: i32 = 24;
-        match (source.kind(), source.raw_os_error()) {
-            (io::ErrorKind::NotFound, _) => VolumeError::NotFound(chunk),
-            (_, Some(ENOMEM | ENFILE | EMFILE)) => {
-                VolumeError::Busy { action: "read a chunk", path: self.root(), source }
-            }
-            _ => {
-                self.health.note_read_error();
-                VolumeError::Read { chunk, path: self.root(), source }
-            }
-        }
-    }
-
-    fn open_for_reading(&self, name: &ChunkName) -> Result<Arc<dyn disk::File>, VolumeError> {
-        let opened = self.disk.open(&self.paths.chunk(name), Mode::Read);
-        opened.map_err(|e| self.read_failed(*name, e))
     }
 }

@@ -26,7 +26,7 @@ use futures::{FutureExt, future::BoxFuture};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body as HttpBody;
 use model::ChunkName;
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 use target::Target;
 use transport::{Body, HttpHandler};
 
@@ -51,13 +51,16 @@ impl Handler {
     /// Answers a request, whatever carries its body.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display + Send,
     {
         let method = request.method().clone();
-        match self.serve(request).await {
+        let (parts, body) = request.into_parts();
+        let mut body = Box::pin(body);
+        match self.serve(&parts, &mut body).await {
             Ok(response) => response,
             Err(error) => {
+                put::drain(body);
                 tracing::debug!(%method, error = %error.error, "a request is refused");
                 let kind = error.error.kind.as_str();
                 metrics::counter!("cairn_chunk_refusals_total", "kind" => kind).increment(1);
@@ -66,20 +69,24 @@ impl Handler {
         }
     }
 
-    async fn serve<B>(&self, request: Request<B>) -> Result<Response<Body>, HttpError>
+    async fn serve<B>(
+        &self,
+        parts: &http::request::Parts,
+        body: &mut Pin<Box<B>>,
+    ) -> Result<Response<Body>, HttpError>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display + Send,
     {
-        let target = Target::parse(request.uri())?;
+        let target = Target::parse(&parts.uri)?;
         let volume = self.volumes.get(target.volume)?;
         let name = target.chunk;
-        match request.method().as_str() {
-            "PUT" => put::put(&volume, name, request).await,
-            "GET" => get::get(&volume, name, request.headers()).await,
+        match parts.method.as_str() {
+            "PUT" => put::put(&volume, name, &parts.headers, body).await,
+            "GET" => get::get(&volume, name, &parts.headers).await,
             "HEAD" => head(&volume, name).await,
             "DELETE" => delete(&volume, name).await,
-            "COPY" => copy(&volume, name, request.headers()).await,
+            "COPY" => copy(&volume, name, &parts.headers).await,
             _ => Err(HttpError::method_not_allowed()),
         }
     }

@@ -19,12 +19,13 @@ use std::{collections::BTreeMap, future::Future, io, path::PathBuf, sync::Arc};
 /// The volumes of a server. They come and stay; their numbers come later.
 pub struct Volumes {
     all: Vec<Arc<Volume>>,
+    refused: Vec<(PathBuf, OpenError)>,
     by_id: RwLock<BTreeMap<VolumeId, Arc<Volume>>>,
 }
 
 impl Volumes {
-    fn new(all: Vec<Arc<Volume>>) -> Arc<Self> {
-        let volumes = Self { all, by_id: Default::default() };
+    fn new(all: Vec<Arc<Volume>>, refused: Vec<(PathBuf, OpenError)>) -> Arc<Self> {
+        let volumes = Self { all, refused, by_id: Default::default() };
         volumes.number();
         Arc::new(volumes)
     }
@@ -32,6 +33,11 @@ impl Volumes {
     /// Every volume, in the order of the configuration.
     pub fn all(&self) -> &[Arc<Volume>] {
         &self.all
+    }
+
+    /// Volumes that are left out because their disks are at fault.
+    pub fn refused(&self) -> &[(PathBuf, OpenError)] {
+        &self.refused
     }
 
     /// The volume with a number.
@@ -50,7 +56,6 @@ impl Volumes {
 #[derive(Clone)]
 pub struct ChunkServer {
     volumes: Arc<Volumes>,
-    refused: Arc<Vec<(PathBuf, OpenError)>>,
     address: String,
     cluster: Option<ClusterId>,
     seams: Seams,
@@ -64,7 +69,7 @@ impl ChunkServer {
     /// # Errors
     /// The configuration is wrong, or no volume can be opened. A volume whose disk is at fault
     /// ([`OpenError::is_of_the_disk`]) is left out when others work: see
-    /// [`ChunkServer::refused`].
+    /// [`Volumes::refused`].
     pub async fn open(config: Config, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         Self::open_with(config, Seams::new(disk)).await
     }
@@ -123,8 +128,7 @@ impl ChunkServer {
         }
         let cluster = expected.cluster;
         Ok(Self {
-            volumes: Volumes::new(opened),
-            refused: Arc::new(refused),
+            volumes: Volumes::new(opened, refused),
             address: config.address,
             cluster,
             seams,
@@ -135,11 +139,6 @@ impl ChunkServer {
     /// The volumes that are served.
     pub fn volumes(&self) -> &Arc<Volumes> {
         &self.volumes
-    }
-
-    /// The volumes that are left out because their disks are at fault.
-    pub fn refused(&self) -> &[(PathBuf, OpenError)] {
-        &self.refused
     }
 
     /// What serves the bodies of chunks.

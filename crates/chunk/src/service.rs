@@ -38,7 +38,12 @@ impl v1::volumes_server::Volumes for Service {
         _: Request<v1::ListVolumesRequest>,
     ) -> Result<Response<v1::ListVolumesResponse>, Status> {
         let volumes = self.volumes.all().iter().map(|volume| describe(volume));
-        let volumes = futures::future::join_all(volumes).await;
+        let mut volumes = futures::future::join_all(volumes).await;
+        // Those whose disks are missing are listed too: somebody has to see it.
+        volumes.extend(self.volumes.refused().iter().map(|(path, error)| {
+            let (path, failed) = (path.display().to_string(), error.to_string());
+            v1::list_volumes_response::Volume { path, failed, ..Default::default() }
+        }));
         Ok(Response::new(v1::ListVolumesResponse { volumes }))
     }
 

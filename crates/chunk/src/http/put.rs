@@ -6,15 +6,12 @@ use super::{
 };
 use crate::volume::Volume;
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{HeaderMap, Response, header};
 use http_body::Body as HttpBody;
 use http_body_util::BodyExt;
 use layout::{MAX_CHUNK_BYTES, Verifier, VerifyError};
 use model::{BlobId, ChunkName, Error};
-use std::{
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{pin::Pin, time::Duration};
 use transport::Body;
 
 /// Bytes gathered for one write: enough that the hop to a thread that may block, and the call,
@@ -33,17 +30,18 @@ const STALL: Duration = Duration::from_secs(60);
 pub(super) async fn put<B>(
     volume: &Volume,
     name: ChunkName,
-    request: Request<B>,
+    headers: &HeaderMap,
+    body: &mut Pin<Box<B>>,
 ) -> Result<Response<Body>, HttpError>
 where
     B: HttpBody<Data = Bytes> + Send,
     B::Error: std::fmt::Display + Send,
 {
-    let origin = match header_text(request.headers(), &ORIGIN)? {
+    let origin = match header_text(headers, &ORIGIN)? {
         Some(text) => text.parse::<BlobId>()?,
         None => name.blob,
     };
-    let announced = header_text(request.headers(), &header::CONTENT_LENGTH)?;
+    let announced = header_text(headers, &header::CONTENT_LENGTH)?;
     let announced = announced.map(str::parse::<u64>).transpose();
     let announced = announced.map_err(|_| HttpError::invalid("content-length is no number"))?;
     if announced.is_some_and(|bytes| bytes > MAX_CHUNK_BYTES) {
@@ -51,9 +49,8 @@ where
     }
     let _under_way = volume.health().admit()?;
     let mut writer = volume.engine()?.put(&name, announced).await?;
-    let mut body = pin!(request.into_body());
     let mut verifier = Verifier::new(&name, origin);
-    let mut received = receive(volume, &mut body, &mut verifier).await?;
+    let mut received = receive(volume, body, &mut verifier).await?;
     loop {
         let Received { batch, ended } = received;
         if ended {
@@ -66,7 +63,7 @@ where
             return Ok(created(whole.bytes));
         }
         let write = async { writer.write(batch).await.map_err(HttpError::from) };
-        let next = receive(volume, &mut body, &mut verifier);
+        let next = receive(volume, body, &mut verifier);
         (_, received) = futures::try_join!(write, next)?;
     }
 }
@@ -79,7 +76,7 @@ struct Received {
 /// Receives and checks the next batch.
 async fn receive<B>(
     volume: &Volume,
-    body: &mut Pin<&mut B>,
+    body: &mut Pin<Box<B>>,
     verifier: &mut Verifier,
 ) -> Result<Received, HttpError>
 where
@@ -103,6 +100,32 @@ where
         batch.push(data);
     }
     Ok(Received { batch, ended: false })
+}
+
+/// Takes what is still coming of a refused body, within bounds, beside the answer. Otherwise the
+/// connection would be reset with bytes unread, and the client may lose the answer with it.
+pub(super) fn drain<B>(mut body: Pin<Box<B>>)
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Send,
+{
+    // What a chunk can have: some clients look for an answer only when all is sent.
+    const DRAINED_BYTES: u64 = MAX_CHUNK_BYTES;
+    const DRAINED_FOR: Duration = Duration::from_secs(5);
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(DRAINED_FOR, async move {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if bytes > DRAINED_BYTES {
+                break;
+            }
+            // An endless body that is always ready must let others run.
+            tokio::task::consume_budget().await;
+        }
+    }));
 }
 
 fn refused(error: VerifyError) -> HttpError {

@@ -86,7 +86,7 @@ pub fn make_volume(path: &Path, id: u32) -> Identity {
 pub fn config(dir: &Path, volumes: &[&str]) -> Config {
     let volume = |name: &&str| VolumeConfig {
         path: dir.join(name),
-        location: format!("host.{name}").parse().unwrap(),
+        location: format!("host.{}", name.replace('/', "-")).parse().unwrap(),
     };
     Config {
         data_dir: dir.join("data"),
@@ -149,7 +149,7 @@ impl Fixture {
 
     pub async fn send<B>(&self, request: Request<B>) -> Answer
     where
-        B: http_body::Body<Data = Bytes> + Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: std::fmt::Display + Send,
     {
         Answer::from(self.handler().answer(request).await).await
