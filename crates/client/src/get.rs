@@ -1,7 +1,16 @@
 //! Reading an object: locate, then stream.
 
-use crate::{ByteRange, Download, Error, client::Inner, container::Place, object::locate};
-use model::{ObjectName, Version};
+use crate::{
+    ByteRange, Damage, Damages, Download, Error, VolumeRef,
+    client::Inner,
+    container::Place,
+    metadata::ask,
+    object::locate,
+    reader::{self, Contents, ReadContext, Whereabouts},
+};
+use futures::future::BoxFuture;
+use model::{Object, ObjectName, Subject, Version};
+use proto::v1::{self, metadata_client::MetadataClient};
 use std::sync::Arc;
 
 /// Reads an object when awaited: what is known of it, and its bytes as a stream.
@@ -38,7 +47,72 @@ impl GetObject {
 
     async fn run(self) -> Result<Download, Error> {
         let (object, volumes) = locate(&self.place, &self.object, self.version).await?;
-        let _ = (object, volumes, self.client);
-        Err(Error::internal("not implemented"))
+        if object.entry.marker {
+            return Err(Error::from(model::Error::not_found(
+                Subject::Object,
+                format!("version {} of {} is a delete marker", object.entry.version, self.object),
+            )));
+        }
+        let size = object.entry.size;
+        let ranges = match self.ranges.is_empty() {
+            true => std::iter::once(0..size).collect(),
+            false => self.ranges.iter().map(|r| r.resolve(size)).collect::<Result<Vec<_>, _>>()?,
+        };
+        let stored: u64 = object.extents().iter().map(model::Extent::length).sum();
+        if stored != size {
+            return Err(Error::corrupt(format!(
+                "{} has {size} bytes, but its chunk tables have {stored}",
+                self.object
+            )));
+        }
+        let damages = Damages::default();
+        let contents =
+            OfMetadata { place: self.place, object: self.object, version: object.entry.version };
+        let context = ReadContext {
+            servers: self.client.servers.clone(),
+            counters: self.client.counters.clone(),
+            contents: Arc::new(contents),
+            damages: damages.clone(),
+        };
+        let whole = matches!(ranges.as_slice(), [one] if *one == (0..size));
+        let whereabouts = Whereabouts::new(object.clone(), volumes);
+        let (parts, task) = reader::start(context, whereabouts, ranges.clone(), whole);
+        Ok(Download::new(object, ranges, damages, parts, task))
+    }
+}
+
+/// A version, as the metadata servers know it.
+struct OfMetadata {
+    place: Place,
+    object: ObjectName,
+    version: Version,
+}
+
+impl Contents for OfMetadata {
+    fn locate(&self) -> BoxFuture<'static, Result<(Object, Vec<VolumeRef>), Error>> {
+        let (place, object, version) = (self.place.clone(), self.object.clone(), self.version);
+        Box::pin(async move { locate(&place, &object, Some(version)).await })
+    }
+
+    fn report(&self, damages: Vec<Damage>) -> BoxFuture<'static, Result<(), Error>> {
+        let damage = |d: Damage| v1::report_damage_request::Damage {
+            chunk: d.chunk.to_string(),
+            volume: d.volume.0,
+            reason: d.kind.to_string(),
+        };
+        let request = v1::ReportDamageRequest {
+            account: self.place.account.to_string(),
+            container: self.place.container.to_string(),
+            object: self.object.to_string(),
+            version: self.version.0,
+            damages: damages.into_iter().map(damage).collect(),
+        };
+        let place = self.place.clone();
+        Box::pin(async move {
+            let route = place.route();
+            // Told twice, it is checked twice.
+            ask!(place.metadata, route, Read, MetadataClient::report_damage, request).await?;
+            Ok(())
+        })
     }
 }

@@ -42,29 +42,33 @@
 //! - `metadata`: which server to ask, and again until the deadline.
 //! - `plan`: writing and reading a metachunk as pure state machines.
 //! - `writer`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
-//! - `reader`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
+//! - `reader`, `metachunk`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
 //! - `servers`: one chunk, one request.
 #![forbid(unsafe_code)]
 
 mod account;
+mod blocks;
 mod changes;
 mod client;
 mod cluster;
 mod container;
 mod counters;
 mod damage;
+mod decode;
 mod download;
 mod error;
 mod get;
 mod health;
 mod lane;
 mod memory;
+mod metachunk;
 mod metadata;
 mod object;
 mod plan;
 mod put;
 mod random;
 mod range;
+mod reader;
 mod row;
 mod servers;
 mod source;

@@ -1,0 +1,192 @@
+//! Reading parts of a content: which metachunks, in which order, and what to do when chunks
+//! turn out to be elsewhere or gone.
+
+use crate::{
+    Damage, Damages, Error, VolumeRef, counters::Counters, download::Part,
+    metachunk::MetachunkReader, servers::ChunkServers,
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use model::{Object, VolumeId};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Parts that wait for the caller.
+const PARTS_AHEAD: usize = 4;
+
+/// Bytes that make a part worth sending.
+const PART_BYTES: usize = 256 * 1024;
+
+/// What a reader asks of the metadata.
+pub(crate) trait Contents: Send + Sync {
+    /// Where the version is now.
+    fn locate(&self) -> BoxFuture<'static, Result<(Object, Vec<VolumeRef>), Error>>;
+    /// Tells of chunks that are damaged.
+    fn report(&self, damages: Vec<Damage>) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// What a read needs.
+pub(crate) struct ReadContext {
+    pub(crate) servers: Arc<ChunkServers>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) contents: Arc<dyn Contents>,
+    pub(crate) damages: Damages,
+}
+
+/// A version and where its volumes are reached, as last located.
+pub(crate) struct Whereabouts {
+    pub(crate) object: Object,
+    pub(crate) volumes: BTreeMap<VolumeId, VolumeRef>,
+}
+
+impl Whereabouts {
+    pub(crate) fn new(object: Object, volumes: Vec<VolumeRef>) -> Self {
+        Self { object, volumes: volumes.into_iter().map(|v| (v.id, v)).collect() }
+    }
+}
+
+/// Starts reading ranges of a content. `whole` says that they are all of it, so that its hash
+/// can be checked.
+pub(crate) fn start(
+    context: ReadContext,
+    whereabouts: Whereabouts,
+    ranges: Vec<Range<u64>>,
+    whole: bool,
+) -> (mpsc::Receiver<Part>, AbortOnDropHandle<()>) {
+    let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
+    let hash = whereabouts.object.entry.hash.filter(|_| whole);
+    let sink = Sink {
+        sender,
+        batch: Vec::new(),
+        batched: 0,
+        hasher: hash.map(|_| blake3::Hasher::new()),
+        counters: context.counters.clone(),
+    };
+    let reader = Reader { context, whereabouts, sink };
+    (receiver, AbortOnDropHandle::new(tokio::spawn(reader.run(ranges))))
+}
+
+struct Reader {
+    context: ReadContext,
+    whereabouts: Whereabouts,
+    sink: Sink,
+}
+
+impl Reader {
+    async fn run(mut self, ranges: Vec<Range<u64>>) {
+        let result = self.read(ranges).await;
+        if !self.context.damages.list().is_empty() {
+            report_in_background(self.context.contents.clone(), self.context.damages.clone());
+        }
+        let last = match result {
+            Ok(()) => Part::End,
+            Err(error) => Part::Failed(error),
+        };
+        // A caller that is gone does not need to know.
+        self.sink.sender.send(last).await.ok();
+    }
+
+    async fn read(&mut self, ranges: Vec<Range<u64>>) -> Result<(), Error> {
+        for range in ranges {
+            for piece in pieces(&self.whereabouts.object, range) {
+                let reader = MetachunkReader::new(
+                    &self.context,
+                    &mut self.whereabouts,
+                    piece.extent,
+                    piece.metachunk,
+                )?;
+                Box::pin(reader.read(piece.range, &mut self.sink)).await?;
+            }
+        }
+        self.sink.flush().await?;
+        self.sink.check_hash(&self.whereabouts.object)
+    }
+}
+
+/// A part of a metachunk.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    extent: usize,
+    metachunk: u32,
+    /// Within the metachunk.
+    range: Range<u64>,
+}
+
+/// The parts of metachunks that a range of the content is made of.
+fn pieces(object: &Object, range: Range<u64>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for (extent, table) in object.extents().iter().enumerate() {
+        for (metachunk, row) in (0u32..).zip(&table.metachunks) {
+            let end = start + row.length;
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                pieces.push(Piece { extent, metachunk, range: from - start..to - start });
+            }
+            start = end;
+        }
+    }
+    pieces
+}
+
+/// Tells of damages that are still where they were found, beside the caller.
+fn report_in_background(contents: Arc<dyn Contents>, damages: Damages) {
+    tokio::spawn(async move {
+        // Chunks may have moved, or the version gone, since the read began.
+        let Ok((object, _)) = contents.locate().await else { return };
+        let confirmed = damages.confirmed_by(&object);
+        if confirmed.is_empty() {
+            return;
+        }
+        if let Err(error) = contents.report(confirmed).await {
+            tracing::debug!(%error, "damage could not be reported");
+        }
+    });
+}
+
+/// Where the bytes go, in order.
+pub(crate) struct Sink {
+    sender: mpsc::Sender<Part>,
+    batch: Vec<Bytes>,
+    batched: usize,
+    hasher: Option<blake3::Hasher>,
+    counters: Arc<Counters>,
+}
+
+impl Sink {
+    /// Takes the next bytes.
+    pub(crate) async fn push(&mut self, slices: Vec<Bytes>) -> Result<(), Error> {
+        for slice in slices {
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(&slice);
+            }
+            self.batched += slice.len();
+            self.batch.push(slice);
+        }
+        if self.batched >= PART_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.batched == 0 {
+            return Ok(());
+        }
+        Counters::add(&self.counters.bytes_read, self.batched as u64);
+        self.batched = 0;
+        let part = Part::Bytes(std::mem::take(&mut self.batch));
+        let gone = |_| Error::unavailable("the reader of the content went away");
+        self.sender.send(part).await.map_err(gone)
+    }
+
+    fn check_hash(&self, object: &Object) -> Result<(), Error> {
+        let Some(hasher) = &self.hasher else { return Ok(()) };
+        let (expected, actual) = (object.entry.hash, *hasher.finalize().as_bytes());
+        if expected.is_some_and(|expected| expected.0 != actual) {
+            return Err(Error::corrupt(format!(
+                "the content of {} does not have the hash it was stored with",
+                object.entry.name
+            )));
+        }
+        Ok(())
+    }
+}
