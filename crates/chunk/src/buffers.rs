@@ -1,13 +1,16 @@
 //! Buffers that are used again: a read of 256 KiB into fresh memory costs as much in page
-//! faults as the copy itself.
+//! faults as the copy itself. Small ones come from the allocator, which has such memory at hand.
 
 use crate::engine::READ_BYTES;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Buffers kept for later, 16 MiB in all: enough for the reads under way on a machine's disks.
-const KEPT: usize = 64;
+/// Buffers kept for later, 8 MiB in all: enough for the reads under way on a machine's disks.
+const KEPT: usize = 32;
+
+/// Up to so many bytes a buffer is not worth keeping: a block and a little.
+const SMALL_BYTES: usize = 72 * 1024;
 
 /// A pool of read buffers. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +20,13 @@ impl Buffers {
     /// A buffer of `bytes`, at most [`READ_BYTES`], with arbitrary content.
     pub fn take(&self, bytes: usize) -> Buffer {
         let bytes = bytes.min(READ_BYTES);
-        let free = self.0.lock().pop();
-        Buffer { memory: free.unwrap_or_else(|| vec![0; READ_BYTES]), bytes, home: self.clone() }
+        let memory = if bytes <= SMALL_BYTES {
+            vec![0; bytes]
+        } else {
+            let kept = self.0.lock().pop();
+            kept.unwrap_or_else(|| vec![0; READ_BYTES])
+        };
+        Buffer { memory, bytes, home: self.clone() }
     }
 }
 
@@ -50,6 +58,9 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.memory.len() < READ_BYTES {
+            return;
+        }
         let mut free = self.home.0.lock();
         if free.len() < KEPT {
             free.push(std::mem::take(&mut self.memory));
@@ -64,8 +75,8 @@ mod tests {
     #[test]
     fn a_buffer_returns_when_the_last_slice_of_it_is_gone() {
         let buffers = Buffers::default();
-        let mut buffer = buffers.take(10);
-        buffer.as_mut().copy_from_slice(b"0123456789");
+        let mut buffer = buffers.take(100_000);
+        buffer.as_mut()[..10].copy_from_slice(b"0123456789");
         let bytes = buffer.freeze();
         let part = bytes.slice(3..5);
         drop(bytes);
@@ -74,5 +85,7 @@ mod tests {
         assert_eq!(buffers.0.lock().len(), 1);
         assert_eq!(buffers.take(usize::MAX).as_ref().len(), READ_BYTES);
         assert_eq!(buffers.0.lock().len(), 1);
+        drop(buffers.take(10));
+        assert_eq!(buffers.0.lock().len(), 1, "a small one is not kept");
     }
 }

@@ -1,6 +1,6 @@
 //! How a volume is: whether it failed, how busy it is, and the score that comes of it.
 
-use crate::VolumeError;
+use crate::{VolumeError, engine::READ_BYTES};
 use disk::Space;
 use std::{
     path::{Path, PathBuf},
@@ -9,6 +9,12 @@ use std::{
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
 };
+
+/// Bytes in buffers of one kind, all requests of a volume together, before they get smaller.
+const BUFFERS_BYTES: usize = 8 << 20;
+
+/// The smallest buffer of a request; smaller ones cost more in calls than they save.
+const MIN_BUFFER_BYTES: usize = 64 * 1024;
 
 /// What is known of a volume's health, shared by all who work on it.
 #[derive(Debug)]
@@ -76,6 +82,13 @@ impl Health {
     /// Requests under way.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that one request may hold in a buffer: all of them together stay within a bound
+    /// wherever [`MIN_BUFFER_BYTES`] allow it, so that memory does not grow with the load.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        let share = BUFFERS_BYTES / self.under_way().max(1);
+        share.clamp(MIN_BUFFER_BYTES, READ_BYTES)
     }
 
     /// Admits a request, which is under way until the guard is dropped.

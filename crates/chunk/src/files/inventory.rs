@@ -8,13 +8,14 @@ use crate::{
 };
 use disk::offload;
 use model::ChunkName;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::{path::Path, sync::Arc};
 
 /// What the volume has, as far as known. Trouble with the index never stops a chunk from being
 /// written or read: it makes the inventory say that it does not know.
 pub(super) struct Inventory {
-    index: Option<Arc<dyn Index>>,
+    /// Gone once it is closed: another process may open it then.
+    index: RwLock<Option<Arc<dyn Index>>>,
     /// Why it cannot list; nothing once it can.
     unknown: Mutex<Option<String>>,
     now: Arc<dyn Fn() -> u64 + Send + Sync>,
@@ -31,12 +32,17 @@ impl Inventory {
         if let Some(why) = &unknown {
             tracing::warn!(index = %dir.display(), "the index {why}");
         }
-        (Self { index, unknown: Mutex::new(unknown), now: seams.now.clone() }, complete)
+        let inventory = Self {
+            index: RwLock::new(index),
+            unknown: Mutex::new(unknown),
+            now: seams.now.clone(),
+        };
+        (inventory, complete)
     }
 
     /// Runs something on the index; after an error the index is of no use.
     fn with<T>(&self, work: impl FnOnce(&dyn Index) -> Result<T, IndexError>) -> Option<T> {
-        match work(&**self.index.as_ref()?) {
+        match work(&**self.index.read().as_ref()?) {
             Ok(done) => Some(done),
             Err(error) => {
                 let mut unknown = self.unknown.lock();
@@ -74,7 +80,7 @@ impl Inventory {
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.index.as_ref().map_or(0, |index| index.count())
+        self.index.read().as_ref().map_or(0, |index| index.count())
     }
 
     /// Closes the index, if it is worth keeping.
@@ -82,6 +88,7 @@ impl Inventory {
         if self.unknown.lock().is_none() {
             self.with(|index| index.close());
         }
+        self.index.write().take();
     }
 
     /// Adds a chunk that a walk found.

@@ -4,12 +4,7 @@ use super::{
     HttpError,
     answer::{BYTES_UNIT, header_text},
 };
-use crate::{
-    VolumeError,
-    engine::{ChunkReader, READ_BYTES},
-    health::UnderWay,
-    volume::Volume,
-};
+use crate::{VolumeError, engine::ChunkReader, health::UnderWay, volume::Volume};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -38,7 +33,7 @@ pub(super) async fn get(
     metrics::counter!("cairn_chunk_gets_total").increment(1);
     let length = range.end - range.start;
     let content_range = format!("bytes {}-{}/{all}", range.start, range.end.saturating_sub(1));
-    let frames = read(reader, range, under_way);
+    let frames = read(reader, range, volume.health().buffer_bytes(), under_way);
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length.into());
@@ -57,10 +52,11 @@ pub(super) async fn get(
 fn read(
     reader: Arc<dyn ChunkReader>,
     range: Range<u64>,
+    piece_bytes: usize,
     under_way: UnderWay,
 ) -> impl Stream<Item = Result<Frame<Bytes>, transport::BoxError>> + Send {
-    let pieces = range.clone().step_by(READ_BYTES).map(move |start| {
-        let bytes = (range.end - start).min(READ_BYTES as u64) as usize;
+    let pieces = range.clone().step_by(piece_bytes).map(move |start| {
+        let bytes = (range.end - start).min(piece_bytes as u64) as usize;
         let reader = reader.clone();
         async move { reader.read(start, bytes).await }
     });

@@ -14,16 +14,6 @@ use model::{BlobId, ChunkName, Error};
 use std::{pin::Pin, time::Duration};
 use transport::Body;
 
-/// Bytes gathered for one write: enough that the hop to a thread that may block, and the call,
-/// cost little beside them.
-const BATCH_BYTES: usize = 256 * 1024;
-
-/// What all batches of a volume together may hold, before they get smaller.
-const BATCHES_BYTES: usize = 8 << 20;
-
-/// The smallest batch.
-const MIN_BATCH_BYTES: usize = 32 * 1024;
-
 /// A body that stalls for so long is given up.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -83,8 +73,8 @@ where
     B: HttpBody<Data = Bytes> + Send,
     B::Error: std::fmt::Display + Send,
 {
-    let share = BATCHES_BYTES / volume.health().under_way().max(1);
-    let enough = share.clamp(MIN_BATCH_BYTES, BATCH_BYTES);
+    // Enough that the hop to a thread that may block, and the call, cost little beside them.
+    let enough = volume.health().buffer_bytes();
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while bytes < enough {
         let frame = tokio::time::timeout(STALL, body.frame()).await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 pub mod disk;
+pub mod memory;
 
 use self::disk::FaultyDisk;
 use bytes::Bytes;
