@@ -33,7 +33,7 @@ impl Shared {
     }
 
     pub(super) fn space(&self) -> Result<Space, VolumeError> {
-        self.disk.space(self.paths.root()).map_err(|e| self.change_failed("ask for space", e))
+        self.disk.space(self.paths.root()).map_err(|e| self.begin_failed("ask for space", e))
     }
 
     /// Refuses to begin what the reserve does not allow. A race with others may take a little
@@ -52,7 +52,7 @@ impl Shared {
         match self.disk.exists(&self.paths.chunk(name)) {
             Ok(true) => Err(VolumeError::Exists(*name)),
             Ok(false) => Ok(()),
-            Err(e) => Err(self.change_failed("look for a chunk", e)),
+            Err(e) => Err(self.begin_failed("look for a chunk", e)),
         }
     }
 
@@ -153,15 +153,24 @@ impl Shared {
         }
     }
 
-    /// What a failed change means: no space, no descriptors, or the end of the volume. A disk
-    /// that fails a write or a sync once cannot be trusted with the next.
+    /// What it means that a change could not begin: that may be the machine's fault.
+    pub(super) fn begin_failed(&self, action: &'static str, source: io::Error) -> VolumeError {
+        match source.raw_os_error() {
+            Some(ENOMEM) => VolumeError::Busy { action, path: self.root(), source },
+            _ => self.change_failed(action, source),
+        }
+    }
+
+    /// What a failed change means: no space, no descriptors (to sync a directory it is opened),
+    /// or the end of the volume. A disk that fails a write or a sync once cannot be trusted
+    /// with the next: what was in memory may be lost, and a second sync would not say so.
     pub(super) fn change_failed(&self, action: &'static str, source: io::Error) -> VolumeError {
         let path = self.root();
         match (source.kind(), source.raw_os_error()) {
             (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
                 VolumeError::OutOfSpace { action, path, source }
             }
-            (_, Some(ENOMEM | ENFILE | EMFILE)) => VolumeError::Busy { action, path, source },
+            (_, Some(ENFILE | EMFILE)) => VolumeError::Busy { action, path, source },
             _ => {
                 let reason = format!("cannot {action}: {source}");
                 self.health.fail(reason.clone());

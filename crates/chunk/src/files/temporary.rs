@@ -30,7 +30,7 @@ impl Temporary {
         let number = shared.next_temporary.fetch_add(1, Ordering::Relaxed);
         let path = shared.paths.temporaries().join(number.to_string());
         let file = shared.disk.open(&path, Mode::CreateNew);
-        let file = file.map_err(|e| shared.change_failed("create a file", e))?;
+        let file = file.map_err(|e| shared.begin_failed("create a file", e))?;
         Ok(Self { shared: shared.clone(), file, path, bytes: 0, written_out: 0, armed: true })
     }
 

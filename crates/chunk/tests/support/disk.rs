@@ -24,6 +24,7 @@ pub enum Call {
 
 const CALLS: usize = 7;
 pub const EIO: i32 = 5;
+pub const ENOMEM: i32 = 12;
 pub const EMFILE: i32 = 24;
 pub const ENOSPC: i32 = 28;
 pub const EMLINK: i32 = 31;
