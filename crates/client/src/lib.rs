@@ -102,3 +102,6 @@ pub use model::{
     Version, Versioning, Volume, VolumeId,
 };
 pub use transport::{AccessKey, Connect, LocalConnector, TcpConnector};
+
+#[cfg(test)]
+mod tests;

@@ -282,7 +282,7 @@ impl Upload {
         let memory = self.client.memory.clone();
         let placed = prepared.placed.clone();
         let writer = Writer::new(spec, Arc::new(context), Arc::new(placer), memory, placed)?;
-        Box::pin(writer.write(source)).await
+        writer.write(source).await
     }
 }
 

@@ -210,16 +210,20 @@ impl ChunkServers {
         }
     }
 
-    /// Deletes a chunk; one that does not exist counts as deleted.
-    pub(crate) async fn delete(&self, volume: &VolumeRef, chunk: &ChunkName) -> Result<(), String> {
+    /// Deletes a chunk; says whether it was there.
+    pub(crate) async fn delete(
+        &self,
+        volume: &VolumeRef,
+        chunk: &ChunkName,
+    ) -> Result<bool, String> {
         let request =
             request(Method::DELETE, volume.id, chunk).body(transport::full_body(Bytes::new()));
         let response = timeout(ASK_TIMEOUT, self.send(volume, request))
             .await
             .map_err(|_| format!("no answer within {ASK_TIMEOUT:?}"))??;
         match response.status() {
-            status if status.is_success() => Ok(()),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(false),
             _ => Err(explain(response).await),
         }
     }

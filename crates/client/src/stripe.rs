@@ -89,20 +89,21 @@ pub(crate) type Pieces = [Bytes; 2];
 pub(crate) struct Encoder {
     method: Method,
     codec: Option<Codec>,
-    hash: blake3::Hasher,
+    hash: Box<blake3::Hasher>,
     md5: Option<Md5>,
 }
 
 /// What changes with each metachunk.
 pub(crate) struct MetachunkSums {
     seeds: Vec<Seed>,
-    pub(crate) stripes: StripesHash,
+    /// Boxed, as hashers are large and this is moved about.
+    pub(crate) stripes: Box<StripesHash>,
 }
 
 impl MetachunkSums {
     pub(crate) fn new(origin: BlobId, metachunk: u32, method: Method) -> Self {
         let seeds = (0..method.width() as u8).map(|p| Seed::new(origin, metachunk, p)).collect();
-        Self { seeds, stripes: StripesHash::new() }
+        Self { seeds, stripes: Box::new(StripesHash::new()) }
     }
 }
 
@@ -116,7 +117,7 @@ impl Encoder {
             ),
         };
         let md5 = md5.then(Md5::new);
-        Ok(Self { method, codec, hash: blake3::Hasher::new(), md5 })
+        Ok(Self { method, codec, hash: Box::new(blake3::Hasher::new()), md5 })
     }
 
     /// BLAKE3 and MD5 of what was encoded so far.

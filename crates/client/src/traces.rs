@@ -4,10 +4,13 @@ use crate::{VolumeRef, servers::ChunkServers};
 use futures::{StreamExt, stream};
 use model::ChunkName;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Chunks deleted at the same time.
 const DELETES_AT_ONCE: usize = 16;
+
+/// When chunks that were not there are deleted once more.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// Every chunk that an upload began to write. Dropped before a commit was sent, it deletes
 /// them; afterwards only on request, and what stays is left to garbage collection.
@@ -46,16 +49,31 @@ impl Drop for Traces {
         }
         let servers = self.servers.clone();
         runtime.spawn(async move {
-            let delete = |(volume, chunk): (VolumeRef, ChunkName)| {
-                let servers = servers.clone();
-                async move {
-                    if let Err(reason) = servers.delete(&volume, &chunk).await {
-                        // Garbage collection finds it.
-                        tracing::debug!(volume = %volume.id, %chunk, reason, "a chunk stays");
-                    }
-                }
-            };
-            stream::iter(chunks).for_each_concurrent(DELETES_AT_ONCE, delete).await;
+            let left = delete_all(&servers, chunks).await;
+            // A server that was making a chunk durable when its writer went away may finish
+            // behind the deletion.
+            tokio::time::sleep(SECOND_LOOK).await;
+            // What is still there is found by garbage collection.
+            delete_all(&servers, left).await;
         });
     }
+}
+
+/// Deletes chunks; gives those that were not there, or could not be deleted.
+async fn delete_all(
+    servers: &ChunkServers,
+    chunks: Vec<(VolumeRef, ChunkName)>,
+) -> Vec<(VolumeRef, ChunkName)> {
+    let delete = |(volume, chunk): (VolumeRef, ChunkName)| async move {
+        match servers.delete(&volume, &chunk).await {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(reason) => {
+                tracing::debug!(volume = %volume.id, %chunk, reason, "a chunk stays for now");
+            }
+        }
+        Some((volume, chunk))
+    };
+    let deleted = stream::iter(chunks).map(delete).buffer_unordered(DELETES_AT_ONCE);
+    deleted.filter_map(futures::future::ready).collect().await
 }

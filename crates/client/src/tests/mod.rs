@@ -1,0 +1,7 @@
+//! Contents written to and read from real chunk servers, without metadata servers: the
+//! placement is made by hand.
+
+mod cluster;
+mod read;
+mod throughput;
+mod write;
