@@ -1,0 +1,133 @@
+//! What the daemons are told. Every flag may also stand in the environment or in the file.
+
+use crate::config::{Bytes, Span, VolumeSpec};
+use clap::Args;
+use std::path::PathBuf;
+
+/// What all daemons share.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Common {
+    /// Settings in TOML; flags and environment override them
+    #[arg(long, value_name = "FILE", env = "CAIRN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where to listen; port 0 takes any free port
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_LISTEN")]
+    pub listen: Option<String>,
+    /// The address others reach this process at, if it is not the one it listens on; port 0
+    /// stands for the port it listens on
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_ADVERTISE")]
+    pub advertise: Option<String>,
+}
+
+/// What a new cluster is founded with, and how its metadata nodes work.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Metadata")]
+pub struct Founding {
+    /// Slices of the metadata of a new cluster [default: 16]
+    #[arg(long, value_name = "NUMBER", env = "CAIRN_PARTITIONS")]
+    pub partitions: Option<u32>,
+    /// The policy of containers that name none, in a new cluster [default: EC42]
+    #[arg(long, value_name = "POLICY", env = "CAIRN_DEFAULT_POLICY")]
+    pub default_policy: Option<String>,
+    /// How long deleted chunks stay for readers that are still at them [default: 15m]
+    #[arg(long, value_name = "TIME", env = "CAIRN_DELETE_GRACE")]
+    pub delete_grace: Option<Span>,
+    /// How long a volume may be silent before it counts as down [default: 5s]
+    #[arg(long, value_name = "TIME", env = "CAIRN_VOLUME_SILENCE")]
+    pub volume_silence: Option<Span>,
+    /// Memory for the caches of the metadata [default: 32MiB]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_CACHE")]
+    pub cache: Option<Bytes>,
+    /// Log written since a partition's last snapshot that calls for the next [default: 64MiB]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_SNAPSHOT_LOG")]
+    pub snapshot_log: Option<Bytes>,
+    /// Free space of the disk below which only deletes are taken [default: 256MiB]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_RESERVE")]
+    pub reserve: Option<Bytes>,
+}
+
+/// `cairn server`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+The first start creates the data directory, six volumes in it, a cluster of one node and its
+credentials; later starts go on with them. Once it serves it says where; with --json that is one
+line: {\"ready\":true,\"address\":..,\"credentials\":..,..}.
+
+Examples:
+  cairn server
+  cairn server --data /srv/cairn --listen 127.0.0.1:0 --json
+  cairn server --volume /disks/a --volume /disks/b --volume /disks/c --default-policy TWOCOPIES")]
+pub struct ServerArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Where everything is kept [default: ./cairn-data]
+    #[arg(long, value_name = "DIR", env = "CAIRN_DATA")]
+    pub data: Option<PathBuf>,
+    /// A directory, best a disk of its own, to keep chunks in; may be repeated
+    /// [default: six directories in the data directory]
+    #[arg(
+        long = "volume",
+        value_name = "PATH[=LOCATION]",
+        env = "CAIRN_VOLUMES",
+        value_delimiter = ','
+    )]
+    pub volumes: Vec<VolumeSpec>,
+    #[command(flatten)]
+    pub founding: Founding,
+}
+
+/// `cairn meta`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+The cluster comes to be once all its metadata nodes have met. Every node is given the same peers.
+
+Example, on the first of three machines:
+  cairn meta --data /var/lib/cairn/meta --listen 0.0.0.0:7800 --advertise meta1:7800 \\
+      --peers meta1:7800,meta2:7800,meta3:7800 --secret /etc/cairn/secret")]
+pub struct MetaArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Where log, state and snapshots are kept
+    #[arg(long, value_name = "DIR", env = "CAIRN_DATA")]
+    pub data: Option<PathBuf>,
+    /// The addresses of all metadata nodes, this one among them [default: this one alone]
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_PEERS", value_delimiter = ',')]
+    pub peers: Vec<String>,
+    /// The file with the cluster's secret
+    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE")]
+    pub secret: Option<PathBuf>,
+    #[command(flatten)]
+    pub founding: Founding,
+}
+
+/// `cairn chunk`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+A location says what fails together: up to four levels, site.rack.host.disk. Left out, it is this
+machine's name and the volume's directory.
+
+Example:
+  cairn chunk --data /var/lib/cairn/chunk --listen 0.0.0.0:7810 --advertise chunk1:7810 \\
+      --meta meta1:7800,meta2:7800,meta3:7800 --secret /etc/cairn/secret \\
+      --volume /disks/a=paris.r1.chunk1.a --volume /disks/b=paris.r1.chunk1.b")]
+pub struct ChunkArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Where the server remembers its volumes; no chunks are kept there
+    #[arg(long, value_name = "DIR", env = "CAIRN_DATA")]
+    pub data: Option<PathBuf>,
+    /// The addresses of the metadata nodes
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_META", value_delimiter = ',')]
+    pub meta: Vec<String>,
+    /// The file with the cluster's secret
+    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE")]
+    pub secret: Option<PathBuf>,
+    /// A directory, best a disk of its own, to keep chunks in; may be repeated
+    #[arg(
+        long = "volume",
+        value_name = "PATH[=LOCATION]",
+        env = "CAIRN_VOLUMES",
+        value_delimiter = ','
+    )]
+    pub volumes: Vec<VolumeSpec>,
+}

@@ -1,0 +1,105 @@
+//! `cairn account`.
+
+use super::{given, session};
+use crate::{
+    arguments::{AccountAction, AccountCommand},
+    failure::usage,
+    output::{Output, printable, size, time},
+};
+use model::{Account, Properties};
+use serde::Serialize;
+
+/// What became of an account.
+#[derive(Serialize)]
+struct Created<'a> {
+    account: &'a str,
+    created: bool,
+}
+
+/// A name in the list of accounts.
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+}
+
+pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<()> {
+    let client = session::open(&command.access)?;
+    match command.action {
+        AccountAction::Create { accounts, properties } => {
+            let properties = given::properties(&properties)?;
+            for account in accounts {
+                let account = given::account(&account)?;
+                let created =
+                    client.create_account(&account).properties(properties.clone()).await?;
+                let done = Created { account: account.as_str(), created };
+                output.show(&done, |d| creation("account", d.account, d.created))?;
+            }
+        }
+        AccountAction::Show { account } => {
+            let account = client.show_account(&given::account(&account)?).await?;
+            output.show(&account, text)?;
+        }
+        AccountAction::List => {
+            let accounts = client.list_accounts().await?;
+            let listed: Vec<_> = accounts.iter().map(|a| Listed { name: a.as_str() }).collect();
+            output.list(&listed, |listed| {
+                listed.iter().map(|l| format!("{}\n", printable(l.name))).collect()
+            })?;
+        }
+        AccountAction::Delete { accounts } => {
+            for account in accounts {
+                client.delete_account(&given::account(&account)?).await?;
+            }
+        }
+        AccountAction::Set { account, change } => {
+            let properties = given::properties(&change.properties)?;
+            if properties.is_empty() && !change.replace {
+                return Err(usage!("nothing is to be set: say --property KEY=VALUE"));
+            }
+            let mut update = client.update_account(&given::account(&account)?);
+            if change.replace {
+                update = update.clear();
+            }
+            update.set_all(properties).await?;
+        }
+        AccountAction::Unset { account, unset } => {
+            let keys = given::keys(&unset.properties)?;
+            if keys.is_empty() && !unset.all_properties {
+                return Err(usage!("nothing is to be removed: say --property KEY"));
+            }
+            let mut update = client.update_account(&given::account(&account)?);
+            if unset.all_properties {
+                update = update.clear();
+            }
+            keys.into_iter().fold(update, |update, key| update.remove(key)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Says whether something is new.
+pub fn creation(what: &str, name: &str, created: bool) -> String {
+    let name = printable(name);
+    if created { format!("created {what} {name}") } else { format!("{what} {name} exists") }
+}
+
+/// Properties, one a line, below the rest.
+pub fn properties_text(properties: &Properties) -> String {
+    let line = |(key, value): (&String, &String)| {
+        format!("property    {}={}\n", printable(key), printable(value))
+    };
+    properties.iter().map(line).collect()
+}
+
+fn text(account: &Account) -> String {
+    format!(
+        "account     {}\ncontainers  {}\nobjects     {}\nbytes       {} ({})\ncreated     {}\n{}",
+        printable(account.name.as_str()),
+        account.containers,
+        account.objects,
+        account.bytes,
+        size::human(account.bytes),
+        time::rfc3339(account.created),
+        properties_text(&account.properties),
+    )
+}

@@ -1,0 +1,211 @@
+//! `cairn container`.
+
+use super::{
+    account::{creation, properties_text},
+    given, listing, session,
+};
+use crate::{
+    arguments::{ContainerAction, ContainerChange, ContainerCommand, ListArgs},
+    failure::usage,
+    output::{Output, printable, size, time},
+};
+use client::Client;
+use model::{AccountName, Container, PolicyName, Properties, Versioning};
+use serde::Serialize;
+
+/// What became of a container.
+#[derive(Serialize)]
+struct Created<'a> {
+    account: &'a str,
+    container: &'a str,
+    created: bool,
+}
+
+/// A container as machines see it.
+#[derive(Serialize)]
+struct View<'a> {
+    id: String,
+    account: &'a str,
+    container: &'a str,
+    /// Null: the cluster's default.
+    policy: Option<&'a PolicyName>,
+    /// `disabled`, `suspended`, `unlimited` or a number of versions, as text.
+    versioning: String,
+    quota: Option<u64>,
+    objects: u64,
+    bytes: u64,
+    created: u64,
+    modified: u64,
+    properties: &'a Properties,
+}
+
+pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()> {
+    let (client, account) = session::open_in(&command.place)?;
+    match command.action {
+        ContainerAction::Create { containers, settings, properties } => {
+            let properties = given::properties(&properties)?;
+            let policy: Option<PolicyName> = settings.policy.map(|p| p.parse()).transpose()?;
+            let versioning = settings.versioning.map(|v| given::versioning(&v)).transpose()?;
+            for container in containers {
+                let container = given::container(&container)?;
+                let mut create = client.create_container(&account, &container);
+                create = create.properties(properties.clone());
+                if let Some(policy) = &policy {
+                    create = create.policy(policy.clone());
+                }
+                if let Some(versioning) = versioning {
+                    create = create.versioning(versioning);
+                }
+                if let Some(quota) = settings.quota {
+                    create = create.quota(quota.0);
+                }
+                let created = create.await?;
+                let (account, container) = (account.as_str(), container.as_str());
+                let done = Created { account, container, created };
+                output.show(&done, |d| creation("container", d.container, d.created))?;
+            }
+        }
+        ContainerAction::Show { container } => {
+            let container = client.show_container(&account, &given::container(&container)?).await?;
+            output.show(&View::of(&container), View::text)?;
+        }
+        ContainerAction::List(args) => list(&client, &account, &args, output).await?,
+        ContainerAction::Delete { containers } => {
+            for container in containers {
+                client.delete_container(&account, &given::container(&container)?).await?;
+            }
+        }
+        ContainerAction::Set(change) => set(&client, &account, change).await?,
+        ContainerAction::Unset { container, unset, policy, quota, versioning } => {
+            let keys = given::keys(&unset.properties)?;
+            if keys.is_empty() && !(unset.all_properties || policy || quota || versioning) {
+                return Err(usage!("nothing is to be removed: say --property KEY or a setting"));
+            }
+            let mut update = client.update_container(&account, &given::container(&container)?);
+            if unset.all_properties {
+                update = update.clear();
+            }
+            if policy {
+                update = update.policy(None);
+            }
+            if quota {
+                update = update.quota(None);
+            }
+            if versioning {
+                update = update.versioning(Versioning::Suspended);
+            }
+            keys.into_iter().fold(update, |update, key| update.remove(key)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> anyhow::Result<()> {
+    let ContainerChange { container, settings, change } = args;
+    let properties = given::properties(&change.properties)?;
+    let nothing = settings.policy.is_none()
+        && settings.versioning.is_none()
+        && settings.quota.is_none()
+        && properties.is_empty();
+    if nothing && !change.replace {
+        return Err(usage!("nothing is to be set: say --property KEY=VALUE or a setting"));
+    }
+    let mut update = client.update_container(account, &given::container(&container)?);
+    if change.replace {
+        update = update.clear();
+    }
+    if let Some(policy) = settings.policy {
+        update = update.policy(Some(policy.parse()?));
+    }
+    if let Some(versioning) = settings.versioning {
+        update = update.versioning(given::versioning(&versioning)?);
+    }
+    if let Some(quota) = settings.quota {
+        // On the wire 0 stands for no quota; taking it away has its own command.
+        if quota.0 == 0 {
+            return Err(usage!(
+                "a quota must be at least 1 byte; `cairn container unset --quota` takes it away"
+            ));
+        }
+        update = update.quota(Some(quota.0));
+    }
+    Ok(update.set_all(properties).await?)
+}
+
+async fn list(
+    client: &Client,
+    account: &AccountName,
+    args: &ListArgs,
+    output: Output,
+) -> anyhow::Result<()> {
+    let mut wanted = listing::Wanted::new(args)?;
+    let mut first = true;
+    while let Some((limit, next)) = wanted.next_page() {
+        let mut page = client
+            .list_containers(account)
+            .prefix(&wanted.prefix)
+            .delimiter(&wanted.delimiter)
+            .marker(&wanted.marker)
+            .end_marker(&wanted.end_marker)
+            .limit(limit);
+        if let Some(next) = next {
+            page = page.resume(next);
+        }
+        let page = wanted.take(page.await?);
+        listing::show(
+            output,
+            &page,
+            &[">OBJECTS", ">BYTES", "MODIFIED", "NAME"],
+            first,
+            |entry| {
+                vec![
+                    entry.objects.to_string(),
+                    size::human(entry.bytes),
+                    time::rfc3339(entry.modified),
+                    entry.name.to_string(),
+                ]
+            },
+            |entry| serde_json::json!(entry),
+        )?;
+        first = false;
+    }
+    Ok(())
+}
+
+impl<'a> View<'a> {
+    fn of(container: &'a Container) -> Self {
+        Self {
+            id: container.id.to_string(),
+            account: container.account.as_str(),
+            container: container.name.as_str(),
+            policy: container.policy.as_ref(),
+            versioning: given::versioning_text(container.versioning),
+            quota: container.quota,
+            objects: container.objects,
+            bytes: container.bytes,
+            created: container.created,
+            modified: container.modified,
+            properties: &container.properties,
+        }
+    }
+
+    fn text(&self) -> String {
+        let policy = self.policy.map_or("(the cluster's default)", PolicyName::as_str);
+        let quota = self.quota.map_or("none".to_owned(), size::human);
+        format!(
+            "container   {}\naccount     {}\nid          {}\npolicy      {policy}\n\
+             versioning  {}\nquota       {quota}\nobjects     {}\nbytes       {} ({})\n\
+             created     {}\nmodified    {}\n{}",
+            printable(self.container),
+            printable(self.account),
+            self.id,
+            self.versioning,
+            self.objects,
+            self.bytes,
+            size::human(self.bytes),
+            time::rfc3339(self.created),
+            time::rfc3339(self.modified),
+            properties_text(self.properties),
+        )
+    }
+}

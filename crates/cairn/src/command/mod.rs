@@ -1,0 +1,42 @@
+//! What clients and operators do: each file turns the arguments of one command into calls of the
+//! client library, and what came of them into output.
+
+mod account;
+mod cluster;
+mod container;
+mod given;
+mod listing;
+mod object;
+mod policy;
+mod secret;
+mod session;
+mod volume;
+
+use crate::{
+    arguments::{Cli, Command},
+    failure::{Exit, usage},
+    output::{self, Output},
+};
+use clap::CommandFactory;
+
+/// Runs a command that is no daemon.
+pub async fn run(command: Command, output: Output) -> anyhow::Result<Exit> {
+    match command {
+        Command::Account(command) => account::run(command, output).await?,
+        Command::Container(command) => container::run(command, output).await?,
+        Command::Object(command) => object::run(command, output).await?,
+        Command::Cluster(command) => return cluster::run(command, output).await,
+        Command::Volume(command) => volume::run(command, output).await?,
+        Command::Policy(command) => policy::run(command, output).await?,
+        Command::Secret(command) => secret::run(command, output)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut script);
+            output::raw(&script)?;
+        }
+        Command::Server(_) | Command::Meta(_) | Command::Chunk(_) => {
+            return Err(usage!("a daemon is not run as a command"));
+        }
+    }
+    Ok(Exit::Ok)
+}

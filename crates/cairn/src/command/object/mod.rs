@@ -1,0 +1,192 @@
+//! `cairn object`.
+
+mod get;
+mod locate;
+mod put;
+mod sink;
+mod source;
+mod view;
+
+use super::{given, listing, session};
+use crate::{
+    arguments::{Change, ListArgs, ObjectAction, ObjectArgs, ObjectCommand, Removal},
+    failure::usage,
+    output::{Output, printable, size, time},
+};
+use client::Client;
+use model::{AccountName, ContainerName, ObjectEntry, ObjectName, Version};
+use serde::Serialize;
+use std::ffi::{OsStr, OsString};
+use view::View;
+
+/// What became of a deleted object.
+#[derive(Serialize)]
+struct Deleted<'a> {
+    account: &'a str,
+    container: &'a str,
+    object: &'a str,
+    /// The version that is gone, or that of the delete marker.
+    version: Version,
+    /// Whether a delete marker hides the object and its versions stay.
+    marker: bool,
+}
+
+/// The store, and the account to work in.
+struct Place {
+    client: Client,
+    account: AccountName,
+    output: Output,
+}
+
+pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<()> {
+    let (client, account) = session::open_in(&command.place)?;
+    let place = Place { client, account, output };
+    match command.action {
+        ObjectAction::Put(args) => put::run(&place, args).await,
+        ObjectAction::Get(args) => get::run(&place, args).await,
+        ObjectAction::Show(args) => place.show(&args).await,
+        ObjectAction::List { container, list, versions } => {
+            place.list(&container, &list, versions).await
+        }
+        ObjectAction::Locate { object, check } => locate::run(&place, &object, check).await,
+        ObjectAction::Delete { container, objects, version } => {
+            place.delete(&container, &objects, version).await
+        }
+        ObjectAction::Set { object, change } => place.set(&object, &change).await,
+        ObjectAction::Unset { object, unset } => place.unset(&object, &unset).await,
+    }
+}
+
+/// The names of an object, checked.
+fn names(args: &ObjectArgs) -> anyhow::Result<(ContainerName, ObjectName)> {
+    Ok((given::container(&args.container)?, given::object(&args.object)?))
+}
+
+impl Place {
+    async fn show(&self, args: &ObjectArgs) -> anyhow::Result<()> {
+        let (container, object) = names(args)?;
+        let mut show = self.client.show_object(&self.account, &container, &object);
+        if let Some(version) = args.version {
+            show = show.version(Version(version));
+        }
+        let object = show.await?;
+        Ok(self.output.show(&View::of(&self.account, &container, &object), View::text)?)
+    }
+
+    async fn list(&self, container: &OsStr, args: &ListArgs, versions: bool) -> anyhow::Result<()> {
+        let container = given::container(container)?;
+        let mut wanted = listing::Wanted::new(args)?;
+        let mut first = true;
+        while let Some((limit, next)) = wanted.next_page() {
+            let mut page = self
+                .client
+                .list_objects(&self.account, &container)
+                .prefix(&wanted.prefix)
+                .delimiter(&wanted.delimiter)
+                .marker(&wanted.marker)
+                .end_marker(&wanted.end_marker)
+                .versions(versions)
+                .limit(limit);
+            if let Some(next) = next {
+                page = page.resume(next);
+            }
+            let page = wanted.take(page.await?);
+            let columns: &[_] = match versions {
+                true => &[">SIZE", "MODIFIED", ">VERSION", "STATE", "NAME"],
+                false => &[">SIZE", "MODIFIED", "NAME"],
+            };
+            let row = |entry: &ObjectEntry| row(entry, versions);
+            listing::show(self.output, &page, columns, first, row, view::entry)?;
+            first = false;
+        }
+        Ok(())
+    }
+
+    async fn delete(
+        &self,
+        container: &OsStr,
+        objects: &[OsString],
+        version: Option<u64>,
+    ) -> anyhow::Result<()> {
+        let container = given::container(container)?;
+        let names = objects.iter().map(|o| given::object(o)).collect::<anyhow::Result<Vec<_>>>()?;
+        if version.is_some() && names.len() > 1 {
+            return Err(usage!("--version goes with one object, not with {}", names.len()));
+        }
+        for object in names {
+            let mut delete = self.client.delete_object(&self.account, &container, &object);
+            if let Some(version) = version {
+                delete = delete.version(Version(version));
+            }
+            let client::Deleted { version, marker } = delete.await?;
+            let deleted = Deleted {
+                account: self.account.as_str(),
+                container: container.as_str(),
+                object: object.as_str(),
+                version,
+                marker,
+            };
+            self.output.show(&deleted, Deleted::text)?;
+        }
+        Ok(())
+    }
+
+    async fn set(&self, args: &ObjectArgs, change: &Change) -> anyhow::Result<()> {
+        let properties = given::properties(&change.properties)?;
+        if properties.is_empty() && !change.replace {
+            return Err(usage!("nothing is to be set: say --property KEY=VALUE"));
+        }
+        let mut update = self.update(args)?;
+        if change.replace {
+            update = update.clear();
+        }
+        Ok(update.set_all(properties).await?)
+    }
+
+    async fn unset(&self, args: &ObjectArgs, removal: &Removal) -> anyhow::Result<()> {
+        let keys = given::keys(&removal.properties)?;
+        if keys.is_empty() && !removal.all_properties {
+            return Err(usage!("nothing is to be removed: say --property KEY"));
+        }
+        let mut update = self.update(args)?;
+        if removal.all_properties {
+            update = update.clear();
+        }
+        Ok(keys.into_iter().fold(update, |update, key| update.remove(key)).await?)
+    }
+
+    fn update(&self, args: &ObjectArgs) -> anyhow::Result<client::UpdateObject> {
+        let (container, object) = names(args)?;
+        let update = self.client.update_object(&self.account, &container, &object);
+        Ok(match args.version {
+            Some(version) => update.version(Version(version)),
+            None => update,
+        })
+    }
+}
+
+impl Deleted<'_> {
+    fn text(&self) -> String {
+        let object = printable(self.object);
+        match self.marker {
+            true => format!("hid {object} behind the delete marker {}", self.version),
+            false => format!("deleted version {} of {object}", self.version),
+        }
+    }
+}
+
+fn row(entry: &ObjectEntry, versions: bool) -> Vec<String> {
+    let size = if entry.marker { "-".to_owned() } else { size::human(entry.size) };
+    let mut row = vec![size, time::rfc3339(entry.modified)];
+    if versions {
+        let state = match (entry.marker, entry.latest) {
+            (true, true) => "deleted",
+            (true, false) => "marker",
+            (false, true) => "latest",
+            (false, false) => "old",
+        };
+        row.extend([entry.version.to_string(), state.to_owned()]);
+    }
+    row.push(entry.name.to_string());
+    row
+}

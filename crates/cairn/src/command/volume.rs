@@ -1,0 +1,99 @@
+//! `cairn volume`.
+
+use super::session;
+use crate::{
+    arguments::{VolumeAction, VolumeCommand},
+    output::{Output, Table, size},
+};
+use client::Client;
+use model::{ClusterMap, ErrorKind, Liveness, Subject, Volume, VolumeId};
+
+pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<()> {
+    let client = session::open(&command.access)?;
+    match command.action {
+        VolumeAction::List => {
+            let volumes = client.cluster().volumes().await?;
+            output.list(&volumes, table)?;
+        }
+        VolumeAction::Show { volume } => {
+            let map = client.cluster().map().await?;
+            output.show(known(&map, VolumeId(volume))?, text)?;
+        }
+        VolumeAction::Lock { volumes } => {
+            for volume in checked(&client, volumes).await? {
+                client.cluster().lock_volume(volume).await?;
+            }
+        }
+        VolumeAction::Unlock { volumes } => {
+            for volume in checked(&client, volumes).await? {
+                client.cluster().unlock_volume(volume).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Volumes that exist, all of them, before any is changed.
+async fn checked(client: &Client, volumes: Vec<u32>) -> anyhow::Result<Vec<VolumeId>> {
+    let map = client.cluster().map().await?;
+    volumes.into_iter().map(|volume| Ok(known(&map, VolumeId(volume))?.id)).collect()
+}
+
+fn known(map: &ClusterMap, id: VolumeId) -> anyhow::Result<&Volume> {
+    map.volume(id).ok_or_else(|| {
+        let why = format!("there is no volume {id}; `cairn volume list` shows those there are");
+        anyhow::Error::new(model::Error::new(ErrorKind::NotFound, Subject::Volume, why))
+    })
+}
+
+/// `up` or `down`, and what the operator wants of it.
+pub fn state(volume: &Volume) -> String {
+    let liveness = match volume.liveness {
+        Liveness::Up => "up",
+        Liveness::Down => "down",
+    };
+    format!("{liveness}, {}", wanted(volume))
+}
+
+fn wanted(volume: &Volume) -> &'static str {
+    match volume.administrative {
+        model::Administrative::In => "in",
+        model::Administrative::Locked => "locked",
+        model::Administrative::Draining => "draining",
+        model::Administrative::Out => "out",
+    }
+}
+
+fn table(volumes: &[Volume]) -> String {
+    let mut table =
+        Table::new(&[">VOLUME", "STATE", ">SCORE", ">FREE", ">CAPACITY", "LOCATION", "ADDRESS"]);
+    for volume in volumes {
+        table.row([
+            volume.id.to_string(),
+            state(volume),
+            volume.score.to_string(),
+            size::human(volume.free),
+            size::human(volume.capacity),
+            volume.location.to_string(),
+            volume.address.clone(),
+        ]);
+    }
+    table.render()
+}
+
+fn text(volume: &Volume) -> String {
+    format!(
+        "volume    {}\nstate     {}\nscore     {}\nfree      {} ({})\ncapacity  {} ({})\n\
+         location  {}\naddress   {}\nidentity  {}\n",
+        volume.id,
+        state(volume),
+        volume.score,
+        volume.free,
+        size::human(volume.free),
+        volume.capacity,
+        size::human(volume.capacity),
+        volume.location,
+        volume.address,
+        volume.identity,
+    )
+}

@@ -1,0 +1,200 @@
+//! What a daemon is to do: flags over environment over file over defaults, checked.
+
+mod file;
+mod units;
+mod volume;
+
+pub use file::File;
+pub use units::{Bytes, Span};
+pub use volume::{Volume, VolumeSpec};
+
+use crate::{
+    arguments::{ChunkArgs, Common, Founding, MetaArgs, ServerArgs},
+    failure::usage,
+};
+use model::{Policy, PolicyName};
+use std::path::PathBuf;
+
+/// Where `cairn server` keeps everything, unless told otherwise.
+pub const DEFAULT_DATA: &str = "cairn-data";
+
+/// Where a daemon that serves clients listens, unless told otherwise: this machine alone.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7800";
+
+/// Where a chunk server listens, unless told otherwise.
+const DEFAULT_CHUNK_LISTEN: &str = "127.0.0.1:7810";
+
+/// Volumes of `cairn server`, unless told otherwise: as many as EC42 needs.
+const DEFAULT_VOLUMES: usize = 6;
+
+/// Where a process listens, and under which address others reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// `host:port`; port 0 is any.
+    pub listen: String,
+    /// `host:port`, if it is not the one it listens on.
+    pub advertise: Option<String>,
+}
+
+impl Address {
+    fn new(common: Common, file: (Option<String>, Option<String>), default: &str) -> Self {
+        Self {
+            listen: common.listen.or(file.0).unwrap_or_else(|| default.to_owned()),
+            advertise: common.advertise.or(file.1),
+        }
+    }
+}
+
+/// How the metadata is kept.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    founding: Founding,
+    default_policy: PolicyName,
+    policies: Vec<Policy>,
+}
+
+impl Metadata {
+    /// With `default_policy` where the operator names none.
+    fn new(file: &mut File, flags: Founding, default_policy: &str) -> anyhow::Result<Self> {
+        let policies = file.policies()?;
+        let founding = std::mem::take(&mut file.metadata).under(flags);
+        let named = founding.default_policy.as_deref().unwrap_or(default_policy);
+        let default_policy: PolicyName = named.parse()?;
+        file::known(&default_policy, &policies)?;
+        if let Some(partitions) = founding.partitions
+            && !(1..=4096).contains(&partitions)
+        {
+            return Err(usage!("a cluster has 1 to 4096 partitions, not {partitions}"));
+        }
+        Ok(Self { founding, default_policy, policies })
+    }
+
+    /// A metadata node's settings: its own defaults under what the operator says.
+    pub fn config(&self, data: PathBuf, address: String, peers: Vec<String>) -> meta::Config {
+        let Founding {
+            partitions, delete_grace, volume_silence, cache, snapshot_log, reserve, ..
+        } = &self.founding;
+        let default = meta::Config::new(data, address, self.default_policy.clone());
+        meta::Config {
+            peers,
+            partitions: partitions.unwrap_or(default.partitions),
+            policies: self.policies.clone(),
+            delete_grace: delete_grace.map_or(default.delete_grace, |s| s.0),
+            volume_silence: volume_silence.map_or(default.volume_silence, |s| s.0),
+            cache_bytes: cache.map_or(default.cache_bytes, |b| b.0),
+            snapshot_log_bytes: snapshot_log.map_or(default.snapshot_log_bytes, |b| b.0),
+            reserve_bytes: reserve.map_or(default.reserve_bytes, |b| b.0),
+            ..default
+        }
+    }
+}
+
+/// `cairn server`.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub data: PathBuf,
+    pub address: Address,
+    pub volumes: Vec<Volume>,
+    pub metadata: Metadata,
+}
+
+impl Server {
+    /// Settles the settings of a server.
+    pub fn new(args: ServerArgs, mut file: File) -> anyhow::Result<Self> {
+        let section = std::mem::take(&mut file.server);
+        let data = args.data.or(section.data).unwrap_or_else(|| DEFAULT_DATA.into());
+        let mut specs = either(args.volumes, section.volumes);
+        if specs.is_empty() {
+            specs = (1..=DEFAULT_VOLUMES)
+                .map(|n| VolumeSpec { path: data.join(format!("volumes/{n}")), location: None })
+                .collect();
+        }
+        let volumes = volume::settle(&specs, &volume::host_name())?;
+        let metadata = Metadata::new(&mut file, args.founding, fitting_policy(volumes.len()))?;
+        let address =
+            Address::new(args.common, (section.listen, section.advertise), DEFAULT_LISTEN);
+        Ok(Self { data, address, volumes, metadata })
+    }
+}
+
+/// The built-in policy that makes the best of so few volumes.
+fn fitting_policy(volumes: usize) -> &'static str {
+    match volumes {
+        0 | 1 => "SINGLE",
+        2 => "TWOCOPIES",
+        3..=5 => "THREECOPIES",
+        _ => "EC42",
+    }
+}
+
+/// `cairn meta`.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    pub data: PathBuf,
+    pub address: Address,
+    /// Empty: this node alone.
+    pub peers: Vec<String>,
+    pub secret: PathBuf,
+    pub metadata: Metadata,
+}
+
+impl Meta {
+    /// Settles the settings of a metadata node.
+    pub fn new(args: MetaArgs, mut file: File) -> anyhow::Result<Self> {
+        let section = std::mem::take(&mut file.meta);
+        let data = args.data.or(section.data);
+        let data = data.ok_or_else(|| usage!("a metadata node needs --data DIR"))?;
+        let secret = args.secret.or(section.secret).ok_or_else(no_secret)?;
+        let metadata = Metadata::new(&mut file, args.founding, "EC42")?;
+        let address =
+            Address::new(args.common, (section.listen, section.advertise), DEFAULT_LISTEN);
+        let peers = either(args.peers, section.peers);
+        Ok(Self { data, address, peers, secret, metadata })
+    }
+}
+
+/// `cairn chunk`.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    pub data: PathBuf,
+    pub address: Address,
+    pub meta: Vec<String>,
+    pub secret: PathBuf,
+    pub volumes: Vec<Volume>,
+}
+
+impl Chunk {
+    /// Settles the settings of a chunk server.
+    pub fn new(args: ChunkArgs, file: File) -> anyhow::Result<Self> {
+        let section = file.chunk;
+        let data = args.data.or(section.data);
+        let data = data.ok_or_else(|| usage!("a chunk server needs --data DIR"))?;
+        let volumes = either(args.volumes, section.volumes);
+        if volumes.is_empty() {
+            return Err(usage!("a chunk server needs at least one --volume PATH"));
+        }
+        let meta = either(args.meta, section.meta);
+        if meta.is_empty() {
+            return Err(usage!(
+                "a chunk server needs the metadata nodes' addresses: --meta HOST:PORT,..."
+            ));
+        }
+        let secret = args.secret.or(section.secret).ok_or_else(no_secret)?;
+        let volumes = volume::settle(&volumes, &volume::host_name())?;
+        let file = (section.listen, section.advertise);
+        let address = Address::new(args.common, file, DEFAULT_CHUNK_LISTEN);
+        Ok(Self { data, address, meta, secret, volumes })
+    }
+}
+
+fn no_secret() -> anyhow::Error {
+    usage!("the cluster's secret is missing: --secret FILE (`cairn secret new FILE` makes one)")
+}
+
+/// A list of the command line replaces that of the file as a whole.
+fn either<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if flags.is_empty() { file } else { flags }
+}
+
+#[cfg(test)]
+mod tests;

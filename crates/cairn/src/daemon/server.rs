@@ -1,0 +1,96 @@
+//! `cairn server`: every role in one process, over one data directory.
+
+use super::{
+    data_dir::DataDir,
+    directory::Directory,
+    listen, meta,
+    process::{self, Process},
+    stop::Stop,
+    volumes,
+    welcome::Ready,
+};
+use crate::{
+    config::Server,
+    credentials::{self, Credentials},
+    output::Output,
+};
+use ::meta::{Node, Services};
+use anyhow::Context;
+use chunk::ChunkServer;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use transport::{App, Connect, Health, LocalConnector, TcpConnector};
+
+/// How long the start waits for every volume before it goes on with those there are.
+const VOLUMES_WAIT: Duration = Duration::from_secs(30);
+
+/// Builds all roles, serves them until told to end, and ends them in order.
+pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
+    let data = DataDir::open(&config.data)?;
+    let created = !data.path().join("meta").exists();
+    let key = data.secret()?.access_key();
+    let (listener, address) = listen::bind(&config.address).await?;
+    let metrics = process::record_metrics()?;
+
+    // What this process says to itself goes through pipes, whatever address it is told.
+    let connector = Arc::new(LocalConnector::new(Arc::new(TcpConnector)));
+    let shared: Arc<dyn Connect> = connector.clone();
+    let addresses = vec![address.clone()];
+    let settings =
+        config.metadata.config(data.path().join("meta"), address.clone(), addresses.clone());
+    let seams = meta::seams(shared.clone(), settings.cache_bytes);
+    let (node, failures) = Node::open(settings, seams, key.clone()).await?;
+    let server = volumes::open(data.path(), &address, &config.volumes).await?;
+
+    let routes = Services::routes(node.clone()).add_service(server.grpc_service());
+    let handler = Arc::new(server.http_handler());
+    let app = App::new(key.clone(), routes, Some(handler), health(&node, &server), Some(metrics));
+    connector.add(address.clone(), app.clone());
+    let stop = Stop::new();
+    let mut process = Process::start(listener, app, stop.clone())?;
+    let work = tokio::spawn({
+        let (node, stopped) = (node.clone(), stop.wait());
+        async move { node.run(stopped).await }
+    });
+    let directory = Arc::new(Directory::new(shared, key.clone(), addresses.clone()));
+    let mut heartbeats = volumes::keep_known(&server, &directory, &stop);
+
+    let start = async {
+        node.found().await?;
+        meta::wait_until_ready(&node).await;
+        let known = volumes::wait_until_known(&server, &directory, &address);
+        if tokio::time::timeout(VOLUMES_WAIT, known).await.is_err() {
+            tracing::warn!("not every volume is registered: the store serves without it");
+        }
+        let file = data.path().join(credentials::FILE);
+        Credentials::new(&addresses, &key).update(&file)?;
+        let mut ready = Ready::new("server", address.clone(), data.path().to_path_buf());
+        ready.credentials = Some(file);
+        ready.volumes = paths(&server);
+        ready.default_policy = directory.map().await.ok().map(|m| m.default_policy.to_string());
+        ready.created = Some(created);
+        ready.say(output).context("standard output is gone")
+    };
+    let outcome = tokio::select! {
+        outcome = process.run(start, volumes::refused(&mut heartbeats)) => outcome,
+        error = meta::fatal(failures) => return Err(error),
+    };
+    process
+        .end(async {
+            volumes::forget(heartbeats).await;
+            let _ = work.await;
+            server.close().await;
+            node.close().await;
+        })
+        .await;
+    outcome
+}
+
+fn paths(server: &ChunkServer) -> Vec<PathBuf> {
+    server.volumes().all().iter().map(|v| v.path().to_path_buf()).collect()
+}
+
+/// Both roles must be able to do their work.
+fn health(node: &Node, server: &ChunkServer) -> Health {
+    let (node, server) = (node.clone(), server.clone());
+    Arc::new(move || node.ready().and_then(|()| server.health()))
+}
