@@ -1,0 +1,313 @@
+//! A replica of one partition: how the rest of the crate proposes commands and reads state.
+
+use crate::raft::{Batch, EncodedEntry, LogId, MAX_BATCH, Raft, Replies};
+use bytes::Bytes;
+use model::{Error, ErrorKind, PartitionId, RequestId, Subject};
+use openraft::{
+    RaftMetrics, ServerState,
+    error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader, RaftError},
+};
+use std::{sync::Arc, time::Duration};
+use store::{Read, Store};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+/// Commands that wait for the batch before them; more wait at the sender.
+const QUEUE: usize = 4 * MAX_BATCH;
+
+/// Encoded commands of one batch: with their framing they stay under 4 MiB.
+const BATCH_BYTES: usize = 3 * 1024 * 1024;
+
+/// Batches a partition has under way: the next one travels while the one before it is synced.
+const BATCHES_AHEAD: usize = 2;
+
+/// How long a command may wait for its quorum, and a read for its round.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a replica did not do what it was asked to.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// The partition refused, or it failed.
+    Failed(Error),
+    /// This replica does not lead; perhaps the one at this address does.
+    NotLeader {
+        /// Where the leader is thought to be.
+        leader: Option<String>,
+        /// Whether the command had entered the log of this replica: then it may still come to
+        /// be, and a repetition must carry the same request id.
+        proposed: bool,
+    },
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        Self::Failed(Error::internal(error.to_string()))
+    }
+}
+
+struct Pending {
+    entry: EncodedEntry,
+    answer: oneshot::Sender<Result<state::Reply, Refusal>>,
+}
+
+/// A replica of a partition. Cheap to clone.
+#[derive(Clone)]
+pub struct Partition(Arc<Inner>);
+
+struct Inner {
+    id: PartitionId,
+    node: u64,
+    raft: Raft,
+    store: Arc<dyn Store>,
+    applied: watch::Receiver<u64>,
+    proposals: mpsc::Sender<Pending>,
+    /// Readers that wait for the next read-index round.
+    readers: mpsc::UnboundedSender<oneshot::Sender<Result<(), Refusal>>>,
+    /// Held by whoever sums up the outbox or deletions of this partition, one at a time.
+    pub(crate) worker: Mutex<()>,
+}
+
+impl Partition {
+    /// A handle on a running replica; its tasks end with the last handle.
+    pub fn new(
+        id: PartitionId,
+        node: u64,
+        raft: Raft,
+        store: Arc<dyn Store>,
+        applied: watch::Receiver<u64>,
+    ) -> Self {
+        let (proposals, queue) = mpsc::channel(QUEUE);
+        let (readers, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(propose_batches(raft.clone(), queue));
+        tokio::spawn(confirm_reads(raft.clone(), waiting));
+        let worker = Mutex::default();
+        Self(Arc::new(Inner { id, node, raft, store, applied, proposals, readers, worker }))
+    }
+
+    /// Its number.
+    pub fn id(&self) -> PartitionId {
+        self.0.id
+    }
+
+    /// Its consensus, for peers' messages.
+    pub fn raft(&self) -> &Raft {
+        &self.0.raft
+    }
+
+    /// Its store, for what needs no consistency with other replicas.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Changes whenever something was applied.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.0.applied.clone()
+    }
+
+    /// What consensus says of itself.
+    pub fn metrics(&self) -> RaftMetrics<u64, openraft::BasicNode> {
+        self.0.raft.metrics().borrow().clone()
+    }
+
+    /// Whether this replica leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        self.0.raft.metrics().borrow().state == ServerState::Leader
+    }
+
+    /// The leader's address, as far as this replica knows.
+    pub fn leader_address(&self) -> Option<String> {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        let leader = metrics.current_leader?;
+        let node = metrics.membership_config.nodes().find(|(id, _)| **id == leader)?;
+        Some(node.1.addr.clone())
+    }
+
+    /// Puts a command through consensus and gives its answer, once it is applied here.
+    pub async fn propose(
+        &self,
+        time: u64,
+        request: Option<RequestId>,
+        command: state::Command,
+    ) -> Result<state::Answer, Refusal> {
+        self.check_leads()?;
+        let entry = state::Entry { index: 0, time, request, command };
+        let entry = EncodedEntry(Bytes::from(entry.encode()?));
+        let (answer, answered) = oneshot::channel();
+        let pending = Pending { entry, answer };
+        if self.0.proposals.send(pending).await.is_err() {
+            return Err(stopped());
+        }
+        match tokio::time::timeout(DEADLINE, answered).await {
+            Ok(Ok(reply)) => Ok(reply??),
+            Ok(Err(_)) => Err(unknown("the partition stopped before it answered")),
+            Err(_) => Err(unknown("no quorum of the partition's replicas answered in time")),
+        }
+    }
+
+    /// A view that has in it everything acknowledged before the call.
+    pub async fn read(&self) -> Result<Box<dyn Read>, Refusal> {
+        self.check_leads()?;
+        let (answer, answered) = oneshot::channel();
+        self.0.readers.send(answer).map_err(|_| stopped())?;
+        match tokio::time::timeout(DEADLINE, answered).await {
+            Ok(Ok(result)) => result?,
+            Ok(Err(_)) => return Err(stopped()),
+            Err(_) => {
+                return Err(Error::unavailable(format!(
+                    "partition {}: no quorum of its replicas answered in time",
+                    self.0.id
+                ))
+                .into());
+            }
+        }
+        Ok(self.0.store.snapshot())
+    }
+
+    /// A view of this replica alone, which may be behind.
+    pub fn local(&self) -> Box<dyn Read> {
+        self.0.store.snapshot()
+    }
+
+    fn check_leads(&self) -> Result<(), Refusal> {
+        if self.leads() {
+            return Ok(());
+        }
+        Err(Refusal::NotLeader { leader: self.leader_address(), proposed: false })
+    }
+
+    /// Whether this is the node with `id`.
+    pub fn is_on(&self, id: u64) -> bool {
+        self.0.node == id
+    }
+
+    /// Makes workers of one kind take turns.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.worker.lock().await
+    }
+}
+
+fn stopped() -> Refusal {
+    Error::unavailable("this metadata server is stopping").into()
+}
+
+fn unknown(why: &str) -> Refusal {
+    Error::indeterminate(format!("{why}; the change may or may not come to be")).into()
+}
+
+/// Gathers what waits into batches and puts them into the log. Everything that arrives while a
+/// batch is synced shares the next sync.
+async fn propose_batches(raft: Raft, mut queue: mpsc::Receiver<Pending>) {
+    let ahead = Arc::new(tokio::sync::Semaphore::new(BATCHES_AHEAD));
+    let mut next = None;
+    loop {
+        let Some(first) = (match next.take() {
+            Some(first) => Some(first),
+            None => queue.recv().await,
+        }) else {
+            return;
+        };
+        let Ok(permit) = ahead.clone().acquire_owned().await else { return };
+        let mut bytes = first.entry.0.len();
+        let mut batch = vec![first];
+        while batch.len() < MAX_BATCH {
+            let Ok(pending) = queue.try_recv() else { break };
+            bytes += pending.entry.0.len();
+            if bytes > BATCH_BYTES {
+                next = Some(pending);
+                break;
+            }
+            batch.push(pending);
+        }
+        let (entries, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|p| (p.entry, p.answer)).unzip();
+        // The library keeps the order in which batches are handed over.
+        match raft.client_write_ff(Batch(entries)).await {
+            Ok(answered) => {
+                tokio::spawn(async move {
+                    let result = answered.await;
+                    drop(permit);
+                    give_answers(result.map(|r| r.map(|w| w.data)).ok(), answers);
+                });
+            }
+            Err(fatal) => {
+                let error = Error::unavailable(format!("the partition has stopped: {fatal}"));
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+}
+
+type Written = Result<Replies, ClientWriteError<u64, openraft::BasicNode>>;
+
+fn give_answers(
+    result: Option<Written>,
+    answers: Vec<oneshot::Sender<Result<state::Reply, Refusal>>>,
+) {
+    match result {
+        Some(Ok(replies)) => {
+            for (answer, reply) in answers.into_iter().zip(replies.0) {
+                let _ = answer.send(Ok(reply));
+            }
+        }
+        Some(Err(error)) => {
+            let leader = match error {
+                ClientWriteError::ForwardToLeader(ForwardToLeader { leader_node, .. }) => {
+                    leader_node.map(|n| n.addr)
+                }
+                ClientWriteError::ChangeMembershipError(_) => None,
+            };
+            for answer in answers {
+                let leader = leader.clone();
+                let _ = answer.send(Err(Refusal::NotLeader { leader, proposed: true }));
+            }
+        }
+        None => {
+            for answer in answers {
+                let _ = answer.send(Err(unknown("the partition stopped before it answered")));
+            }
+        }
+    }
+}
+
+/// Lets all readers that wait share one read-index round.
+async fn confirm_reads(
+    raft: Raft,
+    mut waiting: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), Refusal>>>,
+) {
+    while let Some(first) = waiting.recv().await {
+        let mut readers = vec![first];
+        while let Ok(reader) = waiting.try_recv() {
+            readers.push(reader);
+        }
+        let confirmed: Result<Option<LogId>, _> = raft.ensure_linearizable().await;
+        let result = confirmed.map(|_| ()).map_err(refuse_read);
+        for reader in readers {
+            let _ = reader.send(result.clone());
+        }
+    }
+}
+
+fn refuse_read(error: RaftError<u64, CheckIsLeaderError<u64, openraft::BasicNode>>) -> Refusal {
+    match error {
+        RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)) => {
+            Refusal::NotLeader { leader: forward.leader_node.map(|n| n.addr), proposed: false }
+        }
+        RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(error)) => {
+            Error::unavailable(error.to_string()).into()
+        }
+        RaftError::Fatal(fatal) => Error::new(
+            ErrorKind::Unavailable,
+            Subject::Partition,
+            format!("the partition has stopped: {fatal}"),
+        )
+        .into(),
+    }
+}

@@ -1,0 +1,149 @@
+//! One partition's log, kept in the log shared by the process.
+
+use super::{LogId, StorageError, TypeConfig};
+use bytes::Bytes;
+use openraft::{
+    AnyError, Entry, LogState, RaftLogReader, StorageIOError, Vote,
+    storage::{LogFlushed, RaftLogStorage},
+};
+use std::{fmt::Debug, io, ops::Bound, ops::RangeBounds};
+use wal::Wal;
+
+/// The register of the shared log that holds a partition's vote.
+const VOTE: u8 = 0;
+
+/// Bytes of entries read at once for a follower: below what a message may have.
+const READ_BYTES: usize = 2 * 1024 * 1024;
+
+/// A partition's view of the shared log.
+#[derive(Clone)]
+pub struct LogStore {
+    group: u32,
+    wal: Wal,
+}
+
+impl LogStore {
+    /// The log of partition `group`.
+    pub fn new(group: u32, wal: Wal) -> Self {
+        Self { group, wal }
+    }
+
+    async fn read(
+        &self,
+        range: impl RangeBounds<u64>,
+        max_bytes: usize,
+    ) -> Result<Vec<Entry<TypeConfig>>, StorageError> {
+        let Some((first, last)) = self.wal.bounds(self.group) else { return Ok(Vec::new()) };
+        let from = match range.start_bound() {
+            Bound::Included(from) => *from,
+            Bound::Excluded(before) => before + 1,
+            Bound::Unbounded => first,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(last) => last + 1,
+            Bound::Excluded(to) => *to,
+            Bound::Unbounded => last + 1,
+        };
+        let (from, to) = (from.max(first), to.min(last + 1));
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let entries =
+            self.wal.entries(self.group, from..to, max_bytes).await.map_err(read_failed)?;
+        entries.iter().map(|e| decode(&e.payload)).collect()
+    }
+}
+
+fn read_failed(error: impl std::error::Error + 'static) -> StorageError {
+    StorageIOError::read_logs(AnyError::new(&error)).into()
+}
+
+fn write_failed(error: impl std::error::Error + 'static) -> StorageError {
+    StorageIOError::write_logs(AnyError::new(&error)).into()
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
+    // `Bytes` in a proposal borrow while decoding; what comes out owns its data.
+    postcard::from_bytes(bytes).map_err(read_failed)
+}
+
+fn encode(value: &impl serde::Serialize) -> Result<Bytes, StorageError> {
+    postcard::to_stdvec(value).map(Bytes::from).map_err(write_failed)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry<TypeConfig>>, StorageError> {
+        self.read(range, usize::MAX).await
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry<TypeConfig>>, StorageError> {
+        self.read(start..end, READ_BYTES).await
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let purged: Option<LogId> = match self.wal.purged(self.group) {
+            Some((_, marker)) => Some(decode(&marker)?),
+            None => None,
+        };
+        let last = match self.wal.bounds(self.group) {
+            Some((_, last)) => {
+                self.read(last..=last, usize::MAX).await?.first().map(|entry| entry.log_id)
+            }
+            None => None,
+        };
+        Ok(LogState { last_purged_log_id: purged, last_log_id: last.or(purged) })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote<u64>) -> Result<(), StorageError> {
+        let failed = |e| StorageIOError::write_vote(AnyError::new(&e));
+        let encoded = encode(vote)?;
+        Ok(self.wal.put(self.group, VOTE, encoded).await.map_err(failed)?)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote<u64>>, StorageError> {
+        self.wal.get(self.group, VOTE).map(|bytes| decode(&bytes)).transpose()
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: LogFlushed<TypeConfig>,
+    ) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry<TypeConfig>> + Send,
+        I::IntoIter: Send,
+    {
+        let entries = entries
+            .into_iter()
+            .map(|entry| Ok(wal::Entry { index: entry.log_id.index, payload: encode(&entry)? }))
+            .collect::<Result<Vec<_>, StorageError>>()?;
+        let done = Box::new(|result: Result<(), wal::Error>| {
+            callback.log_io_completed(result.map_err(io::Error::other));
+        });
+        self.wal.append(self.group, entries, done).await.map_err(write_failed)
+    }
+
+    async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.wal.truncate(self.group, log_id.index).await.map_err(write_failed)
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        let marker = encode(&log_id)?;
+        self.wal.purge(self.group, log_id.index, marker).await.map_err(write_failed)
+    }
+}

@@ -1,0 +1,236 @@
+//! The state machine as consensus drives it: commands go through [`state::apply`] into the
+//! partition's store, together with the applied index.
+
+use super::{
+    LogId, Membership, Replies, SnapshotDir, SnapshotFile, StorageError, TypeConfig, sequence,
+    snapshot::{self, Meta},
+};
+use disk::Disk;
+use model::PartitionId;
+use openraft::{
+    AnyError, Entry, EntryPayload, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageIOError,
+    storage::RaftStateMachine,
+};
+use std::{io, sync::Arc};
+use store::{Change, Store};
+use tokio::sync::watch;
+
+/// Key of the last applied log id. Keys that begin with a zero byte are the driver's own.
+const APPLIED_KEY: &[u8] = &[0, 1];
+/// Key of the last applied membership.
+const MEMBERSHIP_KEY: &[u8] = &[0, 2];
+
+/// One partition's state machine.
+pub struct Machine {
+    partition: PartitionId,
+    disk: Arc<dyn Disk>,
+    store: Arc<dyn Store>,
+    snapshots: SnapshotDir,
+    applied: Option<LogId>,
+    membership: Membership,
+    /// Tells workers and readers that something was applied.
+    changed: watch::Sender<u64>,
+}
+
+impl Machine {
+    /// The state machine over a store; if the store is behind `purged`, the first entry the log
+    /// still has, it is rebuilt from the newest snapshot.
+    ///
+    /// # Errors
+    /// The store cannot be read, or is behind the log and no snapshot is whole.
+    pub fn open(
+        partition: PartitionId,
+        disk: Arc<dyn Disk>,
+        store: Arc<dyn Store>,
+        snapshots: SnapshotDir,
+        purged: Option<u64>,
+        changed: watch::Sender<u64>,
+    ) -> io::Result<Self> {
+        let mut machine = Self {
+            partition,
+            disk,
+            store,
+            snapshots,
+            applied: None,
+            membership: Membership::default(),
+            changed,
+        };
+        machine.load()?;
+        if machine.applied.is_none() {
+            // Whatever is in it was left by a restore that did not end.
+            machine.store.clear().map_err(io::Error::other)?;
+        }
+        let applied = machine.applied.map(|id| id.index);
+        if purged.is_some() && applied < purged {
+            tracing::warn!(
+                %partition, ?applied, ?purged,
+                "the state store is older than the log: it is rebuilt from a snapshot"
+            );
+            machine.rebuild(purged)?;
+        }
+        Ok(machine)
+    }
+
+    fn rebuild(&mut self, purged: Option<u64>) -> io::Result<()> {
+        let found = self.snapshots.newest()?;
+        let newest = found.filter(|(meta, _)| meta.last_log_id.map(|id| id.index) >= purged);
+        let Some((meta, file)) = newest else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "partition {}: the state store is older than the log and no whole snapshot \
+                     covers the gap; this replica is set aside: start it with an empty data \
+                     directory so that its peers bring it up to date",
+                    self.partition
+                ),
+            ));
+        };
+        self.install(&meta, &file)
+    }
+
+    fn install(&mut self, meta: &Meta, file: &SnapshotFile) -> io::Result<()> {
+        let own = own_records(meta.last_log_id, &meta.last_membership)?;
+        snapshot::restore(file, &*self.store, own)?;
+        self.load()
+    }
+
+    fn load(&mut self) -> io::Result<()> {
+        let view = self.store.snapshot();
+        let get = |key| view.get(key).map_err(io::Error::other);
+        self.applied = get(APPLIED_KEY)?
+            .map(|bytes| postcard::from_bytes(&bytes))
+            .transpose()
+            .map_err(io::Error::other)?;
+        self.membership = get(MEMBERSHIP_KEY)?
+            .map(|bytes| postcard::from_bytes(&bytes))
+            .transpose()
+            .map_err(io::Error::other)?
+            .unwrap_or_default();
+        self.changed.send_replace(self.applied.map_or(0, |id| id.index));
+        Ok(())
+    }
+
+    /// Applies one log entry: every command of its batch, in a single write with the new
+    /// applied index, so that a crash leaves all of it or nothing.
+    fn apply_entry(&mut self, entry: Entry<TypeConfig>) -> io::Result<Replies> {
+        let mut replies = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
+        match entry.payload {
+            EntryPayload::Blank => {}
+            EntryPayload::Membership(membership) => {
+                self.membership = Membership::new(Some(entry.log_id), membership);
+            }
+            EntryPayload::Normal(batch) => {
+                let view = self.store.snapshot();
+                let mut batch_state = state::Batch::new(&*view);
+                for (ordinal, encoded) in batch.0.into_iter().enumerate() {
+                    let sequence = sequence(entry.log_id.index, ordinal);
+                    let command = state::Entry::decode(sequence, &encoded.0);
+                    let reply = command.and_then(|command| batch_state.apply(&command));
+                    replies.push(reply.map_err(io::Error::other)?);
+                }
+                changes = batch_state.into_changes();
+            }
+        }
+        changes.extend(own_records(Some(entry.log_id), &self.membership)?);
+        self.store.write(changes).map_err(io::Error::other)?;
+        self.applied = Some(entry.log_id);
+        Ok(Replies(replies))
+    }
+}
+
+fn own_records(applied: Option<LogId>, membership: &Membership) -> io::Result<Vec<Change>> {
+    let membership = postcard::to_stdvec(membership).map_err(io::Error::other)?;
+    let mut records = vec![(MEMBERSHIP_KEY.to_vec(), Some(membership))];
+    if let Some(applied) = applied {
+        let applied = postcard::to_stdvec(&applied).map_err(io::Error::other)?;
+        records.push((APPLIED_KEY.to_vec(), Some(applied)));
+    }
+    Ok(records)
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), StorageError> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Replies>, StorageError>
+    where
+        I: IntoIterator<Item = Entry<TypeConfig>> + Send,
+        I::IntoIter: Send,
+    {
+        let mut replies = Vec::new();
+        for entry in entries {
+            let log_id = entry.log_id;
+            let applied = self.apply_entry(entry).map_err(|error| {
+                tracing::error!(partition = %self.partition, %log_id, %error, "cannot apply");
+                StorageError::from(StorageIOError::apply(log_id, AnyError::new(&error)))
+            })?;
+            replies.push(applied);
+        }
+        self.changed.send_replace(self.applied.map_or(0, |id| id.index));
+        Ok(replies)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        let last_log_id = self.applied;
+        Builder {
+            disk: self.disk.clone(),
+            snapshots: self.snapshots.clone(),
+            view: Some(self.store.snapshot()),
+            meta: SnapshotMeta {
+                last_log_id,
+                last_membership: self.membership.clone(),
+                snapshot_id: last_log_id.map_or("empty".to_owned(), |id| id.to_string()),
+            },
+        }
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, StorageError> {
+        let received = self.snapshots.receive();
+        Ok(Box::new(received.map_err(|e| StorageIOError::write_snapshot(None, AnyError::new(&e)))?))
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &Meta,
+        file: Box<SnapshotFile>,
+    ) -> Result<(), StorageError> {
+        let kept = self.snapshots.keep(*file, meta);
+        kept.and_then(|file| self.install(meta, &file)).map_err(|error| {
+            tracing::error!(partition = %self.partition, %error, "cannot install a snapshot");
+            StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into()
+        })
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
+        let newest = self.snapshots.newest();
+        let newest = newest.map_err(|e| StorageIOError::read_snapshot(None, AnyError::new(&e)))?;
+        Ok(newest.map(|(meta, file)| Snapshot { meta, snapshot: Box::new(file) }))
+    }
+}
+
+/// Writes one snapshot, beside the state machine.
+pub struct Builder {
+    disk: Arc<dyn Disk>,
+    snapshots: SnapshotDir,
+    view: Option<Box<dyn store::Read>>,
+    meta: Meta,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
+        let (snapshots, meta) = (self.snapshots.clone(), self.meta.clone());
+        let Some(view) = self.view.take() else {
+            let twice = io::Error::other("a snapshot builder builds once");
+            return Err(StorageIOError::write_snapshot(None, AnyError::new(&twice)).into());
+        };
+        let written = disk::offload(&*self.disk, move || snapshots.write(&meta, &*view)).await;
+        let file = written.map_err(|e| {
+            StorageIOError::write_snapshot(Some(self.meta.signature()), AnyError::new(&e))
+        })?;
+        Ok(Snapshot { meta: self.meta.clone(), snapshot: Box::new(file) })
+    }
+}

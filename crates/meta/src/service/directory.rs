@@ -1,0 +1,184 @@
+//! The `Directory` service.
+
+use super::{Services, mismatched, refuse};
+use crate::partition::Refusal;
+use model::{
+    Administrative, ClusterId, ClusterMap, Error, ErrorKind, Policy, Subject, VolumeId,
+    VolumeReport,
+};
+use proto::v1::{self, directory_server::Directory};
+use state::{Answer, Command, RegisterVolume};
+use tonic::{Request, Response, Status};
+
+impl Services {
+    async fn map(&self, leader: bool) -> Result<ClusterMap, Refusal> {
+        if leader {
+            drop(self.0.directory().read().await?);
+        }
+        Ok(self.0.0.registry.map()?)
+    }
+
+    async fn register(
+        &self,
+        message: v1::RegisterVolumeRequest,
+    ) -> Result<v1::RegisterVolumeResponse, Refusal> {
+        let map = self.map(true).await?;
+        if !message.cluster.is_empty() {
+            let cluster = ClusterId::try_from(&message.cluster[..])?;
+            if cluster != map.cluster {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    Subject::Volume,
+                    format!(
+                        "the volume belongs to cluster {cluster}, this is cluster {}",
+                        map.cluster
+                    ),
+                )
+                .into());
+            }
+        }
+        if message.identity.len() != 32 || !message.identity.bytes().all(|b| b.is_ascii_hexdigit())
+        {
+            return Err(Error::invalid("a volume's identity is 32 hexadecimal digits").into());
+        }
+        // A volume that is heard of elsewhere cannot turn up here as well: a copied disk.
+        let known = map.volumes.iter().find(|v| v.identity == message.identity);
+        // What is logged does not count: after a restart under another address all volumes were
+        // up at the one before.
+        let heard_elsewhere =
+            known.is_some_and(|v| v.address != message.address && self.0.0.registry.hears(v.id));
+        let command = Command::RegisterVolume(RegisterVolume {
+            identity: message.identity,
+            address: message.address,
+            location: message.location.parse()?,
+            capacity: message.capacity,
+            free: message.free,
+            take_over: !heard_elsewhere,
+        });
+        let answer = self.propose(self.0.directory(), &message.request_id, command).await?;
+        let Answer::Volume { id } = answer else { return Err(mismatched(answer)) };
+        let report = VolumeReport {
+            id,
+            capacity: message.capacity,
+            free: message.free,
+            score: 100,
+            failed: None,
+        };
+        self.0.0.registry.hear(report);
+        Ok(v1::RegisterVolumeResponse { id: id.0, cluster: map.cluster.0.to_vec() })
+    }
+
+    fn hear(&self, message: v1::HeartbeatRequest) -> Result<v1::HeartbeatResponse, Error> {
+        let map = self.0.0.registry.logged()?;
+        let mut unknown = Vec::new();
+        for report in message.volumes {
+            let known = map
+                .volume(VolumeId(report.id))
+                .is_some_and(|v| v.identity == report.identity && v.address == message.address);
+            if !known {
+                unknown.push(report.id);
+                continue;
+            }
+            self.0.0.registry.hear(VolumeReport {
+                id: VolumeId(report.id),
+                capacity: report.capacity,
+                free: report.free,
+                score: report.score.min(100) as u8,
+                failed: (!report.failed.is_empty()).then_some(report.failed),
+            });
+        }
+        Ok(v1::HeartbeatResponse { epoch: map.epoch, unknown })
+    }
+
+    async fn set_volume_state(&self, message: v1::SetVolumeRequest) -> Result<v1::Empty, Refusal> {
+        let administrative = Administrative::try_from(message.administrative())?;
+        if !matches!(administrative, Administrative::In | Administrative::Locked) {
+            return Err(Error::invalid("a volume can be locked and unlocked").into());
+        }
+        let command = Command::SetAdministrative { volume: VolumeId(message.id), administrative };
+        self.propose(self.0.directory(), &message.request_id, command).await?;
+        Ok(v1::Empty {})
+    }
+
+    async fn set_cluster_policy(
+        &self,
+        message: v1::SetPolicyRequest,
+    ) -> Result<v1::Empty, Refusal> {
+        let policy = message.policy.ok_or_else(|| Error::invalid("the policy is missing"))?;
+        let policy = Policy::try_from(policy)?;
+        let command = Command::SetPolicy { policy, make_default: message.make_default };
+        self.propose(self.0.directory(), &message.request_id, command).await?;
+        Ok(v1::Empty {})
+    }
+
+    fn status(&self) -> Result<v1::NodeStatus, Error> {
+        let replica = |partition: &crate::partition::Partition| {
+            let metrics = partition.metrics();
+            let view = partition.local();
+            let queues = state::read::status(&*view).map_err(|e| Error::internal(e.to_string()))?;
+            Ok(v1::node_status::Replica {
+                partition: partition.id().0,
+                state: format!("{:?}", metrics.state).to_lowercase(),
+                leader: metrics.current_leader,
+                term: metrics.current_term,
+                last_log: metrics.last_log_index.unwrap_or(0),
+                applied: metrics.last_applied.map_or(0, |id| id.index),
+                snapshot: metrics.snapshot.map_or(0, |id| id.index),
+                deletions_queued: queues.deletions,
+                repairs_queued: queues.repairs,
+            })
+        };
+        let replicas = self.0.0.partitions.values().map(replica);
+        Ok(v1::NodeStatus {
+            id: self.0.id().0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            replicas: replicas.collect::<Result<_, Error>>()?,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Directory for Services {
+    async fn get_map(
+        &self,
+        request: Request<v1::GetMapRequest>,
+    ) -> Result<Response<v1::ClusterMap>, Status> {
+        let map = self.map(request.into_inner().leader).await.map_err(refuse)?;
+        Ok(Response::new(map.into()))
+    }
+
+    async fn register_volume(
+        &self,
+        request: Request<v1::RegisterVolumeRequest>,
+    ) -> Result<Response<v1::RegisterVolumeResponse>, Status> {
+        self.register(request.into_inner()).await.map(Response::new).map_err(refuse)
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v1::HeartbeatRequest>,
+    ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        self.hear(request.into_inner()).map(Response::new).map_err(refuse)
+    }
+
+    async fn set_volume(
+        &self,
+        request: Request<v1::SetVolumeRequest>,
+    ) -> Result<Response<v1::Empty>, Status> {
+        self.set_volume_state(request.into_inner()).await.map(Response::new).map_err(refuse)
+    }
+
+    async fn set_policy(
+        &self,
+        request: Request<v1::SetPolicyRequest>,
+    ) -> Result<Response<v1::Empty>, Status> {
+        self.set_cluster_policy(request.into_inner()).await.map(Response::new).map_err(refuse)
+    }
+
+    async fn get_status(
+        &self,
+        _: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::NodeStatus>, Status> {
+        self.status().map(Response::new).map_err(refuse)
+    }
+}

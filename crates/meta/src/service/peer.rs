@@ -1,0 +1,144 @@
+//! What other metadata nodes ask of this one.
+
+use super::{Services, refuse};
+use crate::{
+    partition::Partition,
+    raft::{Raft, TypeConfig},
+};
+use bytes::Bytes;
+use model::{Error, PartitionId};
+use openraft::{
+    Snapshot, Vote,
+    error::{Fatal, RaftError},
+    raft::{AppendEntriesRequest, SnapshotResponse, VoteRequest},
+};
+use proto::v1;
+use serde::{Serialize, de::DeserializeOwned};
+use state::{ContainerCounters, ContainerState};
+use tonic::{Request, Response, Status, Streaming};
+
+/// The largest message between peers: a batch of log entries and its framing.
+pub const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+
+impl Services {
+    fn replica(&self, partition: u32, target: u64) -> Result<&Partition, Error> {
+        let partition = self.0.partition(PartitionId(partition))?;
+        if !partition.is_on(target) {
+            return Err(Error::invalid(format!(
+                "the message is for node {target}, this is node {}",
+                self.0.id()
+            )));
+        }
+        Ok(partition)
+    }
+
+    /// Decodes a message of the library, has the replica answer it, and encodes the answer.
+    async fn raft_call<Q: DeserializeOwned, A: Serialize>(
+        &self,
+        message: v1::RaftMessage,
+        call: impl AsyncFnOnce(Raft, Q) -> Result<A, RaftError<u64>>,
+    ) -> Result<Response<v1::RaftMessage>, Status> {
+        let replica = self.replica(message.partition, message.target).map_err(refuse)?;
+        let request = postcard::from_bytes(&message.payload).map_err(|_| {
+            refuse(Error::invalid("the message is not one of this version's consensus"))
+        })?;
+        let answer = call(replica.raft().clone(), request).await;
+        Ok(Response::new(v1::RaftMessage { payload: encode(&answer)?, ..message }))
+    }
+}
+
+fn encode(answer: &impl Serialize) -> Result<Bytes, Status> {
+    let encoded = postcard::to_stdvec(answer);
+    encoded.map(Bytes::from).map_err(|e| refuse(Error::internal(e.to_string())))
+}
+
+#[tonic::async_trait]
+impl v1::peer_server::Peer for Services {
+    async fn identify(
+        &self,
+        _: Request<v1::IdentifyRequest>,
+    ) -> Result<Response<v1::IdentifyResponse>, Status> {
+        let initialized = self.0.part_of_cluster().await;
+        let cluster = self.0.0.identity.lock().cluster;
+        Ok(Response::new(v1::IdentifyResponse {
+            id: self.0.id().0,
+            cluster: cluster.map(|c| c.0.to_vec()).unwrap_or_default(),
+            initialized,
+        }))
+    }
+
+    async fn append_entries(
+        &self,
+        request: Request<v1::RaftMessage>,
+    ) -> Result<Response<v1::RaftMessage>, Status> {
+        self.raft_call(request.into_inner(), async |raft, q: AppendEntriesRequest<TypeConfig>| {
+            raft.append_entries(q).await
+        })
+        .await
+    }
+
+    async fn vote(
+        &self,
+        request: Request<v1::RaftMessage>,
+    ) -> Result<Response<v1::RaftMessage>, Status> {
+        self.raft_call(request.into_inner(), async |raft, q: VoteRequest<u64>| raft.vote(q).await)
+            .await
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<v1::SnapshotPart>>,
+    ) -> Result<Response<v1::RaftMessage>, Status> {
+        let mut parts = request.into_inner();
+        let missing = || refuse(Error::invalid("the snapshot has no header"));
+        let first = parts.message().await?.ok_or_else(missing)?;
+        let replica = self.replica(first.partition, first.target).map_err(refuse)?;
+        let (vote, meta): (Vote<u64>, _) =
+            postcard::from_bytes(&first.header).map_err(|_| missing())?;
+        let failed = |e: &dyn std::fmt::Display| refuse(Error::unavailable(e.to_string()));
+        let raft = replica.raft();
+        let file = raft.begin_receiving_snapshot().await.map_err(|e| failed(&e))?;
+        let mut offset = 0;
+        while let Some(part) = parts.message().await? {
+            let len = part.data.len() as u64;
+            file.write(offset, part.data).await.map_err(|e| failed(&e))?;
+            offset += len;
+        }
+        let snapshot = Snapshot { meta, snapshot: file };
+        let installed: Result<SnapshotResponse<u64>, Fatal<u64>> =
+            raft.install_full_snapshot(vote, snapshot).await;
+        Ok(Response::new(v1::RaftMessage {
+            partition: first.partition,
+            target: first.target,
+            payload: encode(&installed)?,
+        }))
+    }
+
+    async fn update_account(
+        &self,
+        request: Request<v1::UpdateAccountStatesRequest>,
+    ) -> Result<Response<v1::Empty>, Status> {
+        let message = request.into_inner();
+        let partition = self.0.partition(PartitionId(message.partition)).map_err(refuse)?;
+        let states = message.states.into_iter().map(state_from).collect::<Result<_, _>>();
+        let command = state::Command::ApplyContainerStates {
+            source: PartitionId(message.source),
+            states: states.map_err(refuse)?,
+        };
+        partition.propose(self.0.now(), None, command).await.map_err(refuse)?;
+        Ok(Response::new(v1::Empty {}))
+    }
+}
+
+fn state_from(message: v1::update_account_states_request::State) -> Result<ContainerState, Error> {
+    Ok(ContainerState {
+        index: message.index,
+        account: message.account.parse()?,
+        container: message.container.parse()?,
+        counters: message.counters.map(|c| ContainerCounters {
+            objects: c.objects,
+            bytes: c.bytes,
+            modified: c.modified,
+        }),
+    })
+}

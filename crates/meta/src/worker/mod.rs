@@ -1,0 +1,25 @@
+//! What goes on in the background. Each worker is bounded in what it does at once, goes on
+//! where it left off after a restart, and only acts for partitions that this node leads.
+
+mod deletion;
+mod keeper;
+mod liveness;
+mod outbox;
+
+use crate::node::Node;
+use std::future::Future;
+
+impl Node {
+    /// Runs the workers until `shutdown` is ready.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let mut workers = tokio::task::JoinSet::new();
+        workers.spawn(keeper::run(self.clone()));
+        workers.spawn(liveness::run(self.clone()));
+        for partition in self.0.partitions.values() {
+            workers.spawn(outbox::run(self.clone(), partition.clone()));
+            workers.spawn(deletion::run(self.clone(), partition.clone()));
+        }
+        shutdown.await;
+        workers.shutdown().await;
+    }
+}
