@@ -4,7 +4,7 @@
 //! volume.json        what the volume is
 //! lock               held by the process that serves it
 //! tmp/               chunks being written; emptied at every start
-//! chunks/000 … fff/  chunks by three digits of their blob's random bytes
+//! chunks/00 … ff/    chunks by two digits of their blob's random bytes
 //! index/             the inventory, which may be thrown away
 //! ```
 //! A chunk is written under `tmp/`, synced, renamed to its name, and its directory synced:

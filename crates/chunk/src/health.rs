@@ -40,17 +40,34 @@ impl Health {
         })
     }
 
+    /// Takes the volume out of service because its server ends.
+    pub fn stop(&self) {
+        self.refuse("the server is stopping".into());
+    }
+
+    /// From now on refuses work for this reason, or another one there was before; whether it is
+    /// this one.
+    fn refuse(&self, reason: String) -> bool {
+        let mut first = false;
+        self.failed.get_or_init(|| {
+            first = true;
+            reason
+        });
+        first
+    }
+
     /// Takes the volume out of service until it is opened again. The first reason stays.
     pub fn fail(&self, reason: impl Into<String>) {
-        let mut first = false;
-        let reason = self.failed.get_or_init(|| {
-            first = true;
-            reason.into()
-        });
-        if first {
+        let reason = reason.into();
+        if self.refuse(reason.clone()) {
             tracing::error!(volume = %self.path.display(), reason, "the volume failed");
             metrics::counter!("cairn_volume_failures_total").increment(1);
         }
+    }
+
+    /// Takes the volume out of service because its server ends, which is no failure.
+    pub fn close(&self) {
+        let _ = self.failed.set("the server is stopping".to_owned());
     }
 
     /// Why it failed, if it did.

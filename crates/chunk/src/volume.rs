@@ -93,7 +93,7 @@ impl Volume {
     /// Ends its work in good order and lets other processes have it.
     pub async fn close(&self) {
         self.engine.close().await;
-        self.health.fail("the server is stopping");
+        self.health.close();
         self.lock.lock().take();
     }
 }
