@@ -63,7 +63,7 @@ impl Credentials {
 
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = transport::read_private(path)?;
+        let text = transport::read_private(path).context("there are no credentials")?;
         let malformed = |why: String| usage!("{} holds no credentials: {why}", path.display());
         let credentials: Self =
             toml::from_str(&text).map_err(|error| malformed(error.message().to_owned()))?;

@@ -126,6 +126,11 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     if let Some(transport::SecretError::Exposed { .. }) = cause.downcast_ref() {
         return Some(ErrorKind::Denied);
     }
+    if let Some(error) = cause.downcast_ref::<std::io::Error>()
+        && error.kind() == std::io::ErrorKind::AlreadyExists
+    {
+        return Some(ErrorKind::AlreadyExists);
+    }
     if let Some(error) = cause.downcast_ref::<client::Error>() {
         return match error {
             // A file or pipe of this machine: the store has no part in it.

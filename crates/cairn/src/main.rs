@@ -66,8 +66,10 @@ fn answer(error: &clap::Error) -> Exit {
             Exit::Ok
         }
         _ if std::env::args_os().any(|arg| arg == "--json") => {
+            // What follows the first paragraph is help for people.
             let text = error.render().to_string();
-            let failure = Failure::usage(text.trim().trim_start_matches("error: ").to_owned());
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let failure = Failure::usage(first.trim_start_matches("error: ").trim().to_owned());
             Output { json: true }.failure(&failure);
             Exit::Usage
         }

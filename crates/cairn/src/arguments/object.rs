@@ -2,7 +2,10 @@
 
 use super::data::{Change, InAccount, ListArgs, Removal};
 use clap::{Args, Subcommand};
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 /// `cairn object`.
 #[derive(Debug, Args)]
@@ -67,6 +70,21 @@ Examples:
         #[command(flatten)]
         unset: Removal,
     },
+}
+
+impl ObjectAction {
+    /// The container it is about.
+    pub fn container(&self) -> &OsStr {
+        match self {
+            Self::Put(args) => &args.container,
+            Self::Get(args) => &args.container,
+            Self::List { container, .. } | Self::Delete { container, .. } => container,
+            Self::Show(object)
+            | Self::Locate { object, .. }
+            | Self::Set { object, .. }
+            | Self::Unset { object, .. } => &object.container,
+        }
+    }
 }
 
 /// One object, or a version of it.

@@ -7,7 +7,7 @@ use crate::{
     output::{Output, Table, size},
 };
 use client::{Client, NodeReport, ReplicaStatus};
-use model::{Administrative, ClusterMap, Liveness, NodeId, PartitionId};
+use model::{Administrative, ClusterMap, Liveness, PartitionId};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -39,7 +39,8 @@ struct Status {
 
 #[derive(Debug, Serialize)]
 struct NodeView {
-    id: NodeId,
+    /// As text: it may be more than what JSON's readers take for a number.
+    id: String,
     address: String,
     /// Null if it does not answer.
     version: Option<String>,
@@ -52,7 +53,7 @@ struct NodeView {
 struct PartitionView {
     /// 0 is the directory.
     id: PartitionId,
-    leader: Option<NodeId>,
+    leader: Option<String>,
     replicas: usize,
     term: u64,
     applied: u64,
@@ -96,9 +97,7 @@ impl Status {
         let partitions = partitions(map, &reports);
         let mut problems = Vec::new();
         let nodes: Vec<_> = reports.iter().map(|report| node(report, &partitions)).collect();
-        problems.extend(nodes.iter().filter_map(|node| {
-            node.error.as_ref().map(|why| format!("node {} does not answer: {why}", node.id))
-        }));
+        problems.extend(nodes.iter().filter_map(|node| node.error.clone()));
         let leaderless = |p: &&PartitionView| p.leader.is_none();
         problems.extend(
             partitions.iter().filter(leaderless).map(|p| format!("{} has no leader", name(p.id))),
@@ -176,7 +175,7 @@ impl Status {
         for node in &self.nodes {
             let version = node.version.clone().unwrap_or_else(|| "no answer".to_owned());
             let leads = node.leads.to_string();
-            table.row([format!("{:016x}", node.id.0), node.address.clone(), version, leads]);
+            table.row([node.id.clone(), node.address.clone(), version, leads]);
         }
         text.push_str(&table.render());
         text
@@ -217,7 +216,7 @@ fn partitions(map: &ClusterMap, reports: &[NodeReport]) -> Vec<PartitionView> {
         for replica in status.replicas.iter().filter(|r| r.state == "leader") {
             let Some(view) = views.get_mut(&replica.partition) else { continue };
             if view.leader.is_none() || replica.term > view.term {
-                view.leader = Some(status.id);
+                view.leader = Some(status.id.to_string());
                 view.term = replica.term;
                 view.applied = replica.applied;
             }
@@ -227,12 +226,12 @@ fn partitions(map: &ClusterMap, reports: &[NodeReport]) -> Vec<PartitionView> {
 }
 
 fn node(report: &NodeReport, partitions: &[PartitionView]) -> NodeView {
-    let id = report.node.id;
+    let id = report.node.id.to_string();
     NodeView {
-        id,
         address: report.node.address.clone(),
         version: report.status.as_ref().ok().map(|s| s.version.clone()),
-        leads: partitions.iter().filter(|p| p.leader == Some(id)).count(),
+        leads: partitions.iter().filter(|p| p.leader.as_ref() == Some(&id)).count(),
         error: report.status.as_ref().err().map(ToString::to_string),
+        id,
     }
 }

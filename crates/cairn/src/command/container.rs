@@ -66,13 +66,15 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()
             }
         }
         ContainerAction::Show { container } => {
-            let container = client.show_container(&account, &given::container(&container)?).await?;
-            output.show(&View::of(&container), View::text)?;
+            let found = client.show_container(&account, &given::container(&container)?).await;
+            let found = found.map_err(|e| given::naming(e.into(), &account, &container))?;
+            output.show(&View::of(&found), View::text)?;
         }
         ContainerAction::List(args) => list(&client, &account, &args, output).await?,
         ContainerAction::Delete { containers } => {
             for container in containers {
-                client.delete_container(&account, &given::container(&container)?).await?;
+                let done = client.delete_container(&account, &given::container(&container)?).await;
+                done.map_err(|e| given::naming(e.into(), &account, &container))?;
             }
         }
         ContainerAction::Set(change) => set(&client, &account, change).await?,
@@ -94,7 +96,8 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()
             if versioning {
                 update = update.versioning(Versioning::Suspended);
             }
-            keys.into_iter().fold(update, |update, key| update.remove(key)).await?;
+            let done = keys.into_iter().fold(update, |update, key| update.remove(key)).await;
+            done.map_err(|e| given::naming(e.into(), &account, &container))?;
         }
     }
     Ok(())
@@ -129,7 +132,8 @@ async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> a
         }
         update = update.quota(Some(quota.0));
     }
-    Ok(update.set_all(properties).await?)
+    let done = update.set_all(properties).await;
+    done.map_err(|e| given::naming(e.into(), account, &container))
 }
 
 async fn list(

@@ -31,7 +31,7 @@ pub async fn run(config: Chunk, output: Output) -> anyhow::Result<()> {
     let app = App::new(key, routes, Some(handler), health(&server), Some(metrics));
     let stop = Stop::new();
     let mut process = Process::start(listener, app, stop.clone())?;
-    let mut heartbeats = volumes::keep_known(&server, &directory, &stop);
+    let mut heartbeats = volumes::keep_known(&server, &directory, std::future::ready(()), &stop);
 
     let start = async {
         volumes::wait_until_known(&server, &directory, &address).await;

@@ -45,7 +45,7 @@ pub async fn run(config: Meta, output: Output) -> anyhow::Result<()> {
 
     let start = async {
         node.found().await?;
-        wait_until_ready(&node).await;
+        wait_until_ready(node.clone()).await;
         let ready = Ready::new("meta", address, data.path().to_path_buf());
         ready.say(output).context("standard output is gone")
     };
@@ -97,7 +97,7 @@ pub fn health(node: &Node) -> Health {
 }
 
 /// Returns once the node can do its work.
-pub async fn wait_until_ready(node: &Node) {
+pub async fn wait_until_ready(node: Node) {
     while node.ready().is_err() {
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -21,29 +21,35 @@ use crate::{
     output::Output,
 };
 
-/// What daemons log unless told otherwise.
-const LOG: &str = "info,openraft=warn,fjall=warn,lsm_tree=warn,sled=warn";
+/// What daemons log unless told otherwise. The libraries below have their own ideas of what is
+/// worth a line, and an index that is rebuilt tells every step.
+const LOG: &str =
+    "info,openraft=error,fjall=warn,lsm_tree=warn,sled=warn,chunk::files::inventory=warn";
 
-fn settings(global: &Global, common: &Common) -> anyhow::Result<File> {
+/// What a server logs that somebody just tries: what is said by the welcome is not said twice.
+const QUIET_LOG: &str = "warn,openraft=error,chunk::files::inventory=error";
+
+fn settings(global: &Global, common: &Common, log: &str) -> anyhow::Result<File> {
     let file = File::load(common)?;
-    logging::start(global, &file, LOG)?;
+    logging::start(global, &file, log)?;
     Ok(file)
 }
 
 /// `cairn server`.
 pub async fn server(global: &Global, args: ServerArgs, output: Output) -> anyhow::Result<()> {
-    let file = settings(global, &args.common)?;
+    let log = if crate::output::stderr_is_terminal() { QUIET_LOG } else { LOG };
+    let file = settings(global, &args.common, log)?;
     server::run(config::Server::new(args, file)?, output).await
 }
 
 /// `cairn meta`.
 pub async fn meta(global: &Global, args: MetaArgs, output: Output) -> anyhow::Result<()> {
-    let file = settings(global, &args.common)?;
+    let file = settings(global, &args.common, LOG)?;
     meta::run(config::Meta::new(args, file)?, output).await
 }
 
 /// `cairn chunk`.
 pub async fn chunk(global: &Global, args: ChunkArgs, output: Output) -> anyhow::Result<()> {
-    let file = settings(global, &args.common)?;
+    let file = settings(global, &args.common, LOG)?;
     chunk::run(config::Chunk::new(args, file)?, output).await
 }

@@ -27,6 +27,9 @@ const VOLUMES_WAIT: Duration = Duration::from_secs(30);
 pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
     let created = !data.path().join("meta").exists();
+    if created {
+        output.note(&format!("creating a store in {} ...", data.path().display()));
+    }
     let key = data.secret()?.access_key();
     let (listener, address) = listen::bind(&config.address).await?;
     let metrics = process::record_metrics()?;
@@ -52,11 +55,12 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         async move { node.run(stopped).await }
     });
     let directory = Arc::new(Directory::new(shared, key.clone(), addresses.clone()));
-    let mut heartbeats = volumes::keep_known(&server, &directory, &stop);
+    let ready = meta::wait_until_ready(node.clone());
+    let mut heartbeats = volumes::keep_known(&server, &directory, ready, &stop);
 
     let start = async {
         node.found().await?;
-        meta::wait_until_ready(&node).await;
+        meta::wait_until_ready(node.clone()).await;
         let known = volumes::wait_until_known(&server, &directory, &address);
         if tokio::time::timeout(VOLUMES_WAIT, known).await.is_err() {
             tracing::warn!("not every volume is registered: the store serves without it");

@@ -32,13 +32,21 @@ pub async fn open(
     Ok(ChunkServer::open(config, Arc::new(OsDisk)).await?)
 }
 
-/// Keeps the volumes known to the directory until told to stop.
+/// Keeps the volumes known to the directory, from when `ready` is until told to stop.
 pub fn keep_known(
     server: &ChunkServer,
     directory: &Arc<Directory>,
+    ready: impl Future<Output = ()> + Send + 'static,
     stop: &Stop,
 ) -> JoinHandle<Result<(), model::Error>> {
-    tokio::spawn(server.run_heartbeats(directory.clone(), stop.wait()))
+    let heartbeats = server.run_heartbeats(directory.clone(), stop.wait());
+    let stopped = stop.wait();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ready => heartbeats.await,
+            () = stopped => Ok(()),
+        }
+    })
 }
 
 /// What ended the heartbeats, if the directory refuses every volume.

@@ -81,6 +81,11 @@ pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether somebody looks at standard error.
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
 fn document(value: &impl Serialize) -> io::Result<String> {
     let mut text = serde_json::to_string(value).map_err(io::Error::other)?;
     text.push('\n');

@@ -88,7 +88,7 @@ impl<'a> View<'a> {
             return text;
         }
         let columns =
-            [">METACHUNK", ">POSITION", ">VOLUME", "LOCATION", "ADDRESS", "STATE", "CHUNK"];
+            [">METACHUNK", ">POSITION", ">VOLUME", "LOCATION", "ADDRESS", "CHUNK", "STATE"];
         let mut table = Table::new(&columns);
         for chunk in &self.chunks {
             table.row([
@@ -97,8 +97,8 @@ impl<'a> View<'a> {
                 chunk.volume.map_or("-".to_owned(), |v| v.to_string()),
                 chunk.location.unwrap_or("-").to_owned(),
                 chunk.address.unwrap_or("-").to_owned(),
-                chunk.state_text(),
                 chunk.chunk.to_string(),
+                chunk.state_text(),
             ]);
         }
         text.push_str(&table.render());

@@ -41,7 +41,8 @@ struct Place {
 pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<()> {
     let (client, account) = session::open_in(&command.place)?;
     let place = Place { client, account, output };
-    match command.action {
+    let container = command.action.container().to_owned();
+    let done = match command.action {
         ObjectAction::Put(args) => put::run(&place, args).await,
         ObjectAction::Get(args) => get::run(&place, args).await,
         ObjectAction::Show(args) => place.show(&args).await,
@@ -54,7 +55,8 @@ pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<()> {
         }
         ObjectAction::Set { object, change } => place.set(&object, &change).await,
         ObjectAction::Unset { object, unset } => place.unset(&object, &unset).await,
-    }
+    };
+    done.map_err(|error| given::naming(error, &place.account, &container))
 }
 
 /// The names of an object, checked.
