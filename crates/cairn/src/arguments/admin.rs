@@ -127,13 +127,14 @@ Example: cairn secret credentials --secret /etc/cairn/secret --meta meta1:7800,m
              --out ~/.config/cairn/credentials.toml")]
     Credentials {
         /// The file with the cluster's secret
-        #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE")]
+        #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE", hide_env_values = true)]
         secret: PathBuf,
         /// The addresses of the metadata nodes
         #[arg(
             long,
             value_name = "HOST:PORT",
             env = "CAIRN_META",
+            hide_env_values = true,
             value_delimiter = ',',
             required = true
         )]

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Common {
     /// Settings in TOML; flags and environment override them
-    #[arg(long, value_name = "FILE", env = "CAIRN_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "CAIRN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Where to listen; port 0 takes any free port
-    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_LISTEN")]
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_LISTEN", hide_env_values = true)]
     pub listen: Option<String>,
     /// The address others reach this process at, if it is not the one it listens on; port 0
     /// stands for the port it listens on
-    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_ADVERTISE")]
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_ADVERTISE", hide_env_values = true)]
     pub advertise: Option<String>,
 }
 
@@ -24,25 +24,26 @@ pub struct Common {
 #[command(next_help_heading = "Metadata")]
 pub struct Founding {
     /// Slices of the metadata of a new cluster [default: 16]
-    #[arg(long, value_name = "NUMBER", env = "CAIRN_PARTITIONS")]
+    #[arg(long, value_name = "NUMBER", env = "CAIRN_PARTITIONS", hide_env_values = true)]
     pub partitions: Option<u32>,
-    /// The policy of containers that name none, in a new cluster [default: EC42]
-    #[arg(long, value_name = "POLICY", env = "CAIRN_DEFAULT_POLICY")]
+    /// The policy of containers that name none, in a new cluster [default: EC42, or with fewer
+    /// than six volumes in one server what fits them]
+    #[arg(long, value_name = "POLICY", env = "CAIRN_DEFAULT_POLICY", hide_env_values = true)]
     pub default_policy: Option<String>,
     /// How long deleted chunks stay for readers that are still at them [default: 15m]
-    #[arg(long, value_name = "TIME", env = "CAIRN_DELETE_GRACE")]
+    #[arg(long, value_name = "TIME", env = "CAIRN_DELETE_GRACE", hide_env_values = true)]
     pub delete_grace: Option<Span>,
     /// How long a volume may be silent before it counts as down [default: 5s]
-    #[arg(long, value_name = "TIME", env = "CAIRN_VOLUME_SILENCE")]
+    #[arg(long, value_name = "TIME", env = "CAIRN_VOLUME_SILENCE", hide_env_values = true)]
     pub volume_silence: Option<Span>,
     /// Memory for the caches of the metadata [default: 32MiB]
-    #[arg(long, value_name = "SIZE", env = "CAIRN_CACHE")]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_CACHE", hide_env_values = true)]
     pub cache: Option<Bytes>,
     /// Log written since a partition's last snapshot that calls for the next [default: 64MiB]
-    #[arg(long, value_name = "SIZE", env = "CAIRN_SNAPSHOT_LOG")]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_SNAPSHOT_LOG", hide_env_values = true)]
     pub snapshot_log: Option<Bytes>,
     /// Free space of the disk below which only deletes are taken [default: 256MiB]
-    #[arg(long, value_name = "SIZE", env = "CAIRN_RESERVE")]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_RESERVE", hide_env_values = true)]
     pub reserve: Option<Bytes>,
 }
 
@@ -61,7 +62,7 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub common: Common,
     /// Where everything is kept [default: ./cairn-data]
-    #[arg(long, value_name = "DIR", env = "CAIRN_DATA")]
+    #[arg(long, value_name = "DIR", env = "CAIRN_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
     /// A directory, best a disk of its own, to keep chunks in; may be repeated
     /// [default: six directories in the data directory]
@@ -69,6 +70,7 @@ pub struct ServerArgs {
         long = "volume",
         value_name = "PATH[=LOCATION]",
         env = "CAIRN_VOLUMES",
+        hide_env_values = true,
         value_delimiter = ','
     )]
     pub volumes: Vec<VolumeSpec>,
@@ -88,13 +90,19 @@ pub struct MetaArgs {
     #[command(flatten)]
     pub common: Common,
     /// Where log, state and snapshots are kept
-    #[arg(long, value_name = "DIR", env = "CAIRN_DATA")]
+    #[arg(long, value_name = "DIR", env = "CAIRN_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
     /// The addresses of all metadata nodes, this one among them [default: this one alone]
-    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_PEERS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "CAIRN_PEERS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     pub peers: Vec<String>,
     /// The file with the cluster's secret
-    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE")]
+    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE", hide_env_values = true)]
     pub secret: Option<PathBuf>,
     #[command(flatten)]
     pub founding: Founding,
@@ -114,19 +122,26 @@ pub struct ChunkArgs {
     #[command(flatten)]
     pub common: Common,
     /// Where the server remembers its volumes; no chunks are kept there
-    #[arg(long, value_name = "DIR", env = "CAIRN_DATA")]
+    #[arg(long, value_name = "DIR", env = "CAIRN_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
     /// The addresses of the metadata nodes
-    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_META", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "CAIRN_META",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     pub meta: Vec<String>,
     /// The file with the cluster's secret
-    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE")]
+    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE", hide_env_values = true)]
     pub secret: Option<PathBuf>,
     /// A directory, best a disk of its own, to keep chunks in; may be repeated
     #[arg(
         long = "volume",
         value_name = "PATH[=LOCATION]",
         env = "CAIRN_VOLUMES",
+        hide_env_values = true,
         value_delimiter = ','
     )]
     pub volumes: Vec<VolumeSpec>,

@@ -21,6 +21,7 @@ pub enum AccountAction {
     /// Create accounts; it is no error if they exist
     #[command(after_help = "Example: cairn account create work --property owner=ada")]
     Create {
+        /// The accounts
         #[arg(value_name = "ACCOUNT", required = true)]
         accounts: Vec<OsString>,
         /// A property, KEY=VALUE; may be repeated
@@ -28,23 +29,29 @@ pub enum AccountAction {
         properties: Vec<OsString>,
     },
     /// Show what an account holds, and its properties
-    Show { account: OsString },
+    Show {
+        /// The account
+        account: OsString,
+    },
     /// List all accounts
     List,
     /// Delete accounts, which must be empty
     Delete {
+        /// The accounts
         #[arg(value_name = "ACCOUNT", required = true)]
         accounts: Vec<OsString>,
     },
     /// Set properties of an account
     #[command(after_help = "Example: cairn account set work --property owner=ada")]
     Set {
+        /// The account
         account: OsString,
         #[command(flatten)]
         change: Change,
     },
     /// Remove properties of an account
     Unset {
+        /// The account
         account: OsString,
         #[command(flatten)]
         unset: Removal,
@@ -79,7 +86,8 @@ pub struct InAccount {
     #[command(flatten)]
     pub access: Access,
     /// The account to work in [default: what the credentials say, else "default"]
-    #[arg(long, short = 'a', global = true, value_name = "ACCOUNT", env = "CAIRN_ACCOUNT")]
+    #[arg(long, short = 'a', global = true, help_heading = super::STORE, value_name = "ACCOUNT",
+          env = "CAIRN_ACCOUNT", hide_env_values = true)]
     pub account: Option<OsString>,
 }
 
@@ -101,6 +109,7 @@ Examples:
   cairn container create photos
   cairn container create archive --policy EC63 --versioning unlimited --quota 2TiB")]
     Create {
+        /// The containers
         #[arg(value_name = "CONTAINER", required = true)]
         containers: Vec<OsString>,
         #[command(flatten)]
@@ -110,11 +119,15 @@ Examples:
         properties: Vec<OsString>,
     },
     /// Show a container's settings, what it holds, and its properties
-    Show { container: OsString },
+    Show {
+        /// The container
+        container: OsString,
+    },
     /// List the containers of the account
     List(ListArgs),
     /// Delete containers, which must be empty
     Delete {
+        /// The containers
         #[arg(value_name = "CONTAINER", required = true)]
         containers: Vec<OsString>,
     },
@@ -123,6 +136,7 @@ Examples:
     Set(ContainerChange),
     /// Remove properties and settings of a container
     Unset {
+        /// The container
         container: OsString,
         #[command(flatten)]
         unset: Removal,
@@ -156,6 +170,7 @@ pub struct ContainerSettings {
 /// `cairn container set`.
 #[derive(Debug, Args)]
 pub struct ContainerChange {
+    /// The container
     pub container: OsString,
     #[command(flatten)]
     pub settings: ContainerSettings,

@@ -41,17 +41,24 @@ With --json every command prints JSON: one document on one line, or for a listin
 per entry and line; errors go to standard error as {\"error\":{\"kind\":..,\"message\":..}}.
 Exit codes: 0 done, 1 failed, 2 wrong request, 3 unreachable, 4 denied, 5 not found, 6 conflict.";
 
+/// The heading of what every command understands.
+const EVERYWHERE: &str = "Every command";
+
+/// The heading of how the store is reached.
+const STORE: &str = "The store";
+
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Print JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// What to log to standard error, such as `info` or `warn,meta=debug`
-    #[arg(long, global = true, value_name = "FILTER", env = "CAIRN_LOG", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILTER", env = "CAIRN_LOG", hide_env_values = true)]
     pub log: Option<String>,
     /// How log lines look
-    #[arg(long, global = true, value_name = "FORMAT", env = "CAIRN_LOG_FORMAT")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FORMAT",
+          env = "CAIRN_LOG_FORMAT", hide_env_values = true)]
     pub log_format: Option<LogFormat>,
 }
 
@@ -59,9 +66,8 @@ pub struct Global {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    // No remarks on these: they would stretch every help over three screens.
     Text,
-    /// One JSON document per line.
     Json,
 }
 
@@ -102,10 +108,12 @@ pub enum Command {
 pub struct Access {
     /// The file with the store's addresses and access key [default: ./cairn-data/credentials.toml,
     /// then ~/.config/cairn/credentials.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "CAIRN_CREDENTIALS")]
+    #[arg(long, global = true, help_heading = STORE, value_name = "FILE",
+          env = "CAIRN_CREDENTIALS", hide_env_values = true)]
     pub credentials: Option<PathBuf>,
     /// How long to try to get an answer from the metadata nodes
-    #[arg(long, global = true, value_name = "TIME", env = "CAIRN_TIMEOUT", default_value = "10s")]
+    #[arg(long, global = true, help_heading = STORE, value_name = "TIME", env = "CAIRN_TIMEOUT",
+          hide_env_values = true, default_value = "10s")]
     pub timeout: Span,
 }
 

@@ -32,6 +32,7 @@ Examples:
   cairn object list photos --prefix 2026/ --delimiter /
   cairn object list photos --versions --json")]
     List {
+        /// The container
         container: OsString,
         #[command(flatten)]
         list: ListArgs,
@@ -49,7 +50,9 @@ Examples:
     },
     /// Delete objects
     Delete {
+        /// The container
         container: OsString,
+        /// The objects
         #[arg(value_name = "OBJECT", required = true)]
         objects: Vec<OsString>,
         /// Delete this version for good
@@ -90,7 +93,9 @@ impl ObjectAction {
 /// One object, or a version of it.
 #[derive(Debug, Args)]
 pub struct ObjectArgs {
+    /// The container
     pub container: OsString,
+    /// The object
     pub object: OsString,
     /// This version instead of the latest
     #[arg(long = "version", id = "object_version", value_name = "VERSION")]
@@ -104,7 +109,9 @@ Examples:
   cairn object put photos 2026/cat.jpg ./cat.jpg --mime-type image/jpeg --property place=Paris
   tar c . | cairn object put backups today.tar - --policy EC63")]
 pub struct PutArgs {
+    /// The container
     pub container: OsString,
+    /// The object
     pub object: OsString,
     /// The file; - is standard input
     pub file: PathBuf,
@@ -141,7 +148,9 @@ Examples:
   cairn object get backups today.tar - | tar x
   cairn object get photos 2026/cat.jpg - --range 0-1023")]
 pub struct GetArgs {
+    /// The container
     pub container: OsString,
+    /// The object
     pub object: OsString,
     /// The file; - is standard output, which is also the default unless that is a terminal
     pub file: Option<PathBuf>,
