@@ -54,7 +54,8 @@ pub struct Global {
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// What to log to standard error, such as `info` or `warn,meta=debug`
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILTER", env = "CAIRN_LOG", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILTER",
+          env = "CAIRN_LOG", hide_env_values = true)]
     pub log: Option<String>,
     /// How log lines look
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FORMAT",

@@ -16,6 +16,13 @@ struct Created<'a> {
     created: bool,
 }
 
+/// An account that is gone.
+#[derive(Serialize)]
+struct Deleted<'a> {
+    account: &'a str,
+    deleted: bool,
+}
+
 /// A name in the list of accounts.
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -48,7 +55,10 @@ pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<()> 
         }
         AccountAction::Delete { accounts } => {
             for account in accounts {
-                client.delete_account(&given::account(&account)?).await?;
+                let account = given::account(&account)?;
+                client.delete_account(&account).await?;
+                let done = Deleted { account: account.as_str(), deleted: true };
+                output.show(&done, |d| format!("deleted account {}", printable(d.account)))?;
             }
         }
         AccountAction::Set { account, change } => {

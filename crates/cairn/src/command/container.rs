@@ -21,6 +21,14 @@ struct Created<'a> {
     created: bool,
 }
 
+/// A container that is gone.
+#[derive(Serialize)]
+struct Deleted<'a> {
+    account: &'a str,
+    container: &'a str,
+    deleted: bool,
+}
+
 /// A container as machines see it.
 #[derive(Serialize)]
 struct View<'a> {
@@ -72,9 +80,13 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()
         }
         ContainerAction::List(args) => list(&client, &account, &args, output).await?,
         ContainerAction::Delete { containers } => {
-            for container in containers {
-                let done = client.delete_container(&account, &given::container(&container)?).await;
-                done.map_err(|e| given::naming(e.into(), &account, &container))?;
+            for given in containers {
+                let container = given::container(&given)?;
+                let done = client.delete_container(&account, &container).await;
+                done.map_err(|e| given::naming(e.into(), &account, &given))?;
+                let (account, container) = (account.as_str(), container.as_str());
+                let done = Deleted { account, container, deleted: true };
+                output.show(&done, |d| format!("deleted container {}", printable(d.container)))?;
             }
         }
         ContainerAction::Set(change) => set(&client, &account, change).await?,

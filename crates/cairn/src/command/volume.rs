@@ -6,7 +6,8 @@ use crate::{
     output::{Output, Table, size},
 };
 use client::Client;
-use model::{ClusterMap, ErrorKind, Liveness, Subject, Volume, VolumeId};
+use model::{Administrative, ClusterMap, ErrorKind, Liveness, Subject, Volume, VolumeId};
+use serde::Serialize;
 
 pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<()> {
     let client = session::open(&command.access)?;
@@ -22,15 +23,26 @@ pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<()> {
         VolumeAction::Lock { volumes } => {
             for volume in checked(&client, volumes).await? {
                 client.cluster().lock_volume(volume).await?;
+                let done = Changed { volume, administrative: Administrative::Locked };
+                output.show(&done, |d| format!("volume {} takes no new chunks", d.volume))?;
             }
         }
         VolumeAction::Unlock { volumes } => {
             for volume in checked(&client, volumes).await? {
                 client.cluster().unlock_volume(volume).await?;
+                let done = Changed { volume, administrative: Administrative::In };
+                output.show(&done, |d| format!("volume {} takes new chunks", d.volume))?;
             }
         }
     }
     Ok(())
+}
+
+/// What is wanted of a volume from now on.
+#[derive(Serialize)]
+struct Changed {
+    volume: VolumeId,
+    administrative: Administrative,
 }
 
 /// Volumes that exist, all of them, before any is changed.
@@ -57,10 +69,10 @@ pub fn state(volume: &Volume) -> String {
 
 fn wanted(volume: &Volume) -> &'static str {
     match volume.administrative {
-        model::Administrative::In => "in",
-        model::Administrative::Locked => "locked",
-        model::Administrative::Draining => "draining",
-        model::Administrative::Out => "out",
+        Administrative::In => "in",
+        Administrative::Locked => "locked",
+        Administrative::Draining => "draining",
+        Administrative::Out => "out",
     }
 }
 

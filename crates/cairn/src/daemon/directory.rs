@@ -97,7 +97,8 @@ impl Directory {
         let nodes = self.nodes();
         let mut next = self.state.lock().leader.clone();
         for turn in 0..HOPS.max(nodes.len()) {
-            let Some(address) = next.take().or_else(|| nodes.get(turn % nodes.len()).cloned())
+            let Some(address) =
+                next.take().or_else(|| nodes.get(turn % nodes.len().max(1)).cloned())
             else {
                 break;
             };

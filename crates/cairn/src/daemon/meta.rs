@@ -67,6 +67,9 @@ fn peers(peers: Vec<String>, address: &str) -> anyhow::Result<Vec<String>> {
     if peers.is_empty() {
         return Ok(vec![address.to_owned()]);
     }
+    if let Some(twice) = (1..peers.len()).find(|n| peers[..*n].contains(&peers[*n])) {
+        return Err(usage!("the peer {} is given twice", peers[twice]));
+    }
     if !peers.iter().any(|peer| peer == address) {
         return Err(usage!(
             "this node is reached at {address}, which is not among its peers {}; say its address \
@@ -121,6 +124,8 @@ mod tests {
         let given = vec!["a:1".to_owned(), "b:1".to_owned()];
         assert_eq!(peers(given.clone(), "b:1").unwrap(), given);
         assert_eq!(peers(Vec::new(), "b:1").unwrap(), ["b:1"]);
+        let twice = vec!["a:1".to_owned(), "a:1".to_owned()];
+        assert!(peers(twice, "a:1").unwrap_err().to_string().contains("twice"));
         assert!(peers(given, "127.0.0.1:1").unwrap_err().to_string().contains("--advertise"));
     }
 }
