@@ -1,173 +1,144 @@
-//! Stores on disk: one fjall database for a process, one keyspace for a partition.
+//! Stores on disk, in one log-structured database per process.
 
-use crate::{Change, Error, Pairs, Read, Store, bounds, check};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
-use std::{
-    collections::BTreeMap,
-    io,
-    ops::Bound,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod opening;
+mod partition;
 
-/// How much memory a database may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::{Error, Store};
+use ::fjall::compaction::Leveled;
+use ::fjall::config::CompressionPolicy;
+use ::fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use parking_lot::Mutex;
+use partition::Partition;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Longest partition name: the engine's 255 bytes less our generation.
+const MAX_NAME_BYTES: usize = 200;
+
+/// Target size of a table file. A compaction rewrites about ten of them in one go on the
+/// engine's only worker, and memtables wait behind it; the engine's 64 MiB would hold them up
+/// for seconds.
+const TABLE_BYTES: u64 = 16 << 20;
+
+/// How much memory the database may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Bytes of blocks read from disk and kept, for all partitions together.
+    /// Blocks of tables kept in memory, for all partitions together.
     pub cache_bytes: u64,
-    /// Bytes that a partition gathers in memory before it writes them out sorted. Every
-    /// partition of the process may have as much.
+    /// What a partition gathers in memory before it is written out as a table. Up to four more
+    /// may queue behind a slow disk. The engine keeps the value a partition was created with.
     pub memtable_bytes: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
+        // 17 partitions: 34 MiB of memtables at most while the disk keeps up, and the cache.
         Self { cache_bytes: 32 << 20, memtable_bytes: 2 << 20 }
     }
 }
 
-/// Threads that flush and compact.
-const WORKERS: usize = 2;
-
-/// The journal is kept no longer than this; the least that the engine takes.
-const JOURNAL_BYTES: u64 = 64 << 20;
-
-/// Longest name of a partition's store: the engine's bound.
-const MAX_NAME_BYTES: usize = 255;
-
-/// The state stores of a process. Cheap to clone.
+/// A process's database: one store per partition, one journal for all of them.
+///
+/// Cheap to clone. The files stay locked until every clone and every store and snapshot that
+/// came from it are dropped.
 #[derive(Clone)]
 pub struct FjallDatabase {
+    shared: Arc<Shared>,
+    partitions: Arc<Mutex<BTreeMap<String, Arc<Partition>>>>,
+}
+
+/// What the partitions share.
+struct Shared {
     database: Database,
+    directory: PathBuf,
     memtable_bytes: u64,
+    /// Batches written since the database was opened.
+    written: AtomicU64,
+    /// How many of those are known to be durable. Held during a sync.
+    synced: Mutex<u64>,
 }
 
 impl FjallDatabase {
-    /// Opens the database in `dir`, creating it if there is none.
+    /// Opens the database of a directory, or creates it.
     ///
-    /// # Errors
-    /// [`Error::Open`] if it is damaged, [`Error::Locked`] if another process has it,
-    /// [`Error::Engine`] if the system refuses (no space, no permission).
-    pub fn open(dir: &Path, config: Config) -> Result<Self, Error> {
-        let builder = Database::builder(dir)
-            .cache_size(config.cache_bytes)
-            .worker_threads(WORKERS)
-            .max_journaling_size(JOURNAL_BYTES);
-        // What the engine cannot make sense of may make it panic: that, too, is a store to be
-        // set aside, and no reason for the process to end.
-        let database = match catch_unwind(AssertUnwindSafe(|| builder.open())) {
-            Ok(Ok(database)) => database,
-            Ok(Err(error)) => return Err(refused(dir.into(), error)),
-            Err(_) => {
-                let source = "the engine panicked while it opened the store".into();
-                return Err(Error::Open { path: dir.into(), source });
-            }
+    /// [`Error::Open`] means damage: set the directory aside and rebuild what it held. A
+    /// process that dies while opening is noticed at the next start; after a few such starts
+    /// in a row the database counts as damaged.
+    pub fn open(directory: &Path, config: Config) -> Result<Self, Error> {
+        let database = opening::open(directory, config)?;
+        let shared = Shared {
+            database,
+            directory: directory.to_owned(),
+            memtable_bytes: config.memtable_bytes,
+            written: AtomicU64::new(0),
+            // What recovery found in the journal may not have reached the disk.
+            synced: Mutex::new(0),
         };
-        Ok(Self { database, memtable_bytes: config.memtable_bytes })
+        shared.persist()?;
+        Ok(Self { shared: Arc::new(shared), partitions: Arc::default() })
     }
 
-    /// The store of a partition, empty if there was none of that name.
+    /// The store of a partition, created empty if there is none: the same store for the same
+    /// name.
     pub fn partition(&self, name: &str) -> Result<Arc<dyn Store>, Error> {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
-            return Err(Error::Name { name: name.chars().take(80).collect() });
+            return Err(Error::Name { name: name.to_owned() });
         }
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(self.memtable_bytes);
-        let keyspace =
-            self.database.keyspace(name, options).map_err(|e| Error::engine("open", e))?;
-        Ok(Arc::new(Partition { database: self.database.clone(), keyspace }))
+        let mut partitions = self.partitions.lock();
+        if let Some(partition) = partitions.get(name) {
+            return Ok(partition.clone());
+        }
+        let partition = Arc::new(Partition::open(self.shared.clone(), name)?);
+        partitions.insert(name.to_owned(), partition.clone());
+        Ok(partition)
+    }
+
+    /// Bytes on disk of all partitions and the journal, approximately.
+    pub fn size(&self) -> u64 {
+        // The only thing that can fail is asking for the length of the journal.
+        self.shared.database.disk_space().unwrap_or(0)
     }
 }
 
-/// Tells a damaged store from a system that refuses to open a good one.
-fn refused(path: PathBuf, error: fjall::Error) -> Error {
-    use io::ErrorKind as Kind;
-    let system = |kind| {
-        matches!(
-            kind,
-            Kind::PermissionDenied
-                | Kind::StorageFull
-                | Kind::QuotaExceeded
-                | Kind::OutOfMemory
-                | Kind::ReadOnlyFilesystem
-        )
-    };
-    match error {
-        fjall::Error::Locked => Error::Locked { path },
-        fjall::Error::Io(error) if system(error.kind()) || error.raw_os_error() == Some(EMFILE) => {
-            Error::engine("open", error)
-        }
-        error => Error::Open { path, source: error.into() },
-    }
-}
-
-/// Too many open files.
-const EMFILE: i32 = 24;
-
-struct Partition {
-    database: Database,
-    keyspace: Keyspace,
-}
-
-impl Store for Partition {
-    fn snapshot(&self) -> Box<dyn Read> {
-        Box::new(View { snapshot: self.database.snapshot(), keyspace: self.keyspace.clone() })
+impl Shared {
+    /// Creates a keyspace so that it survives a loss of power.
+    fn create(&self, name: &str) -> Result<Keyspace, ::fjall::Error> {
+        let keyspace = self.database.keyspace(name, || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(self.memtable_bytes)
+                .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+                .compaction_strategy(Arc::new(
+                    Leveled::default().with_table_target_size(TABLE_BYTES),
+                ))
+        })?;
+        // The engine syncs the keyspace's own directory, but not its entry in the parent.
+        sync_directory(&self.directory.join("keyspaces"))?;
+        Ok(keyspace)
     }
 
-    fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
-        check(&changes)?;
-        // The engine gives a batch one sequence number: a key must be in it only once.
-        let last: BTreeMap<_, _> = changes.into_iter().collect();
-        let mut batch = self.database.batch();
-        for (key, value) in last {
-            match value {
-                Some(value) => batch.insert(&self.keyspace, key, value),
-                None => batch.remove(&self.keyspace, key),
-            }
-        }
-        batch.commit().map_err(|e| Error::engine("write", e))
-    }
-
+    /// Makes what was written before this call durable. One sync of the journal serves all
+    /// partitions that wait for it.
     fn sync(&self) -> Result<(), Error> {
-        self.database.persist(PersistMode::SyncData).map_err(|e| Error::engine("sync", e))
+        let wanted = self.written.load(Ordering::Acquire);
+        let mut synced = self.synced.lock();
+        if *synced >= wanted {
+            return Ok(());
+        }
+        let reached = self.written.load(Ordering::Acquire);
+        self.persist()?;
+        *synced = reached;
+        Ok(())
     }
 
-    fn clear(&self) -> Result<(), Error> {
-        let cleared = self.keyspace.clear();
-        cleared
-            .and_then(|()| self.database.persist(PersistMode::SyncAll))
-            .map_err(|e| Error::engine("clear", e))
-    }
-
-    fn size(&self) -> u64 {
-        self.keyspace.disk_space()
+    fn persist(&self) -> Result<(), Error> {
+        let persisted = self.database.persist(PersistMode::SyncData);
+        persisted.map_err(|error| Error::engine("sync", error))
     }
 }
 
-struct View {
-    snapshot: Snapshot,
-    keyspace: Keyspace,
-}
-
-impl Read for View {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        if key.is_empty() || key.len() > crate::MAX_KEY_BYTES {
-            return Ok(None);
-        }
-        let value = self.snapshot.get(&self.keyspace, key);
-        Ok(value.map_err(|e| Error::engine("read", e))?.map(|v| v.to_vec()))
-    }
-
-    fn range<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>, descending: bool) -> Pairs<'a> {
-        let Some(range) = bounds::normalise(from, to) else { return Box::new(std::iter::empty()) };
-        let pairs = self.snapshot.range(&self.keyspace, range);
-        let pair = |guard: fjall::Guard| {
-            let (key, value) = guard.into_inner().map_err(|e| Error::engine("read", e))?;
-            Ok((key.to_vec(), value.to_vec()))
-        };
-        match descending {
-            false => Box::new(pairs.map(pair)),
-            true => Box::new(pairs.rev().map(pair)),
-        }
-    }
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    File::open(directory)?.sync_all()
 }

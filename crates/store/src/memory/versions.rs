@@ -68,8 +68,9 @@ impl Versions {
         while let Some((sequence, _)) = self.superseded.front()
             && *sequence <= oldest
             && let Some((_, key)) = self.superseded.pop_front()
-            && let Some(values) = self.keys.get_mut(&key)
         {
+            // An earlier entry of the queue may have done the work of this one.
+            let Some(values) = self.keys.get_mut(&key) else { continue };
             let seen = values.iter().rposition(|(sequence, _)| *sequence <= oldest);
             values.drain(..seen.unwrap_or(0));
             // Nothing is left below a removal, so it need not be remembered either.

@@ -1,0 +1,137 @@
+//! One partition's keyspace.
+
+use super::Shared;
+use crate::{Change, Error, Pairs, Read, Store, bounds, check};
+use ::fjall::{Keyspace, Readable, Snapshot};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A [`Store`] in one keyspace of a [`FjallDatabase`](super::FjallDatabase).
+pub struct Partition {
+    shared: Arc<Shared>,
+    name: String,
+    /// Held exclusively while a batch is applied. The engine alone would let a snapshot see
+    /// half a batch: a table registered meanwhile, of any partition, moves the visible sequence
+    /// number past the batch's (`DECISIONS.md`).
+    current: RwLock<Current>,
+}
+
+/// The keyspace in use. Its name ends in a generation, so that `clear` can put a new keyspace
+/// in place before it deletes the old one.
+struct Current {
+    keyspace: Keyspace,
+    generation: u64,
+}
+
+impl Partition {
+    /// Opens the partition's latest generation, or creates the first; deletes what a `clear`
+    /// that was cut short left behind.
+    pub fn open(shared: Arc<Shared>, name: &str) -> Result<Self, Error> {
+        let mut generations: Vec<u64> = shared
+            .database
+            .list_keyspace_names()
+            .iter()
+            .filter_map(|keyspace| generation(keyspace, name))
+            .collect();
+        generations.sort_unstable();
+        let latest = generations.pop().unwrap_or(0);
+        let open = |generation| shared.create(&keyspace_name(name, generation));
+        let opened = open(latest).and_then(|keyspace| {
+            for stale in generations {
+                shared.database.delete_keyspace(open(stale)?)?;
+            }
+            Ok(keyspace)
+        });
+        let keyspace = opened.map_err(|error| Error::engine("open", error))?;
+        let current = RwLock::new(Current { keyspace, generation: latest });
+        Ok(Self { shared, name: name.to_owned(), current })
+    }
+}
+
+fn keyspace_name(partition: &str, generation: u64) -> String {
+    format!("{partition}#{generation}")
+}
+
+fn generation(keyspace: &str, partition: &str) -> Option<u64> {
+    let (name, generation) = keyspace.rsplit_once('#')?;
+    (name == partition).then(|| generation.parse().ok())?
+}
+
+impl Store for Partition {
+    fn snapshot(&self) -> Box<dyn Read> {
+        let current = self.current.read();
+        Box::new(View {
+            keyspace: current.keyspace.clone(),
+            snapshot: self.shared.database.snapshot(),
+        })
+    }
+
+    fn write(&self, batch: Vec<Change>) -> Result<(), Error> {
+        check(&batch)?;
+        // All changes of a batch get one sequence number, so a key may only occur once.
+        let changes: BTreeMap<_, _> = batch.into_iter().collect();
+        let current = self.current.write();
+        let mut batch = self.shared.database.batch();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(&current.keyspace, key, value),
+                None => batch.remove(&current.keyspace, key),
+            }
+        }
+        batch.commit().map_err(|error| Error::engine("write", error))?;
+        self.shared.written.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.shared.sync()
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        let failed = |error| Error::engine("clear", error);
+        let mut current = self.current.write();
+        let generation = current.generation + 1;
+        // A new keyspace is durable once it exists, and the highest generation counts.
+        let keyspace =
+            self.shared.create(&keyspace_name(&self.name, generation)).map_err(failed)?;
+        let old = std::mem::replace(&mut *current, Current { keyspace, generation });
+        self.shared.database.delete_keyspace(old.keyspace).map_err(failed)
+    }
+
+    fn size(&self) -> u64 {
+        self.current.read().keyspace.disk_space()
+    }
+}
+
+/// Reads of one moment in one keyspace.
+struct View {
+    keyspace: Keyspace,
+    snapshot: Snapshot,
+}
+
+impl Read for View {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        // The engine panics on keys it could not hold.
+        if key.is_empty() || key.len() > crate::MAX_KEY_BYTES {
+            return Ok(None);
+        }
+        let value = self.snapshot.get(&self.keyspace, key);
+        let value = value.map_err(|error| Error::engine("read", error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn range<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>, descending: bool) -> Pairs<'a> {
+        let Some(range) = bounds::normalise(from, to) else {
+            return Box::new(std::iter::empty());
+        };
+        let mut pairs = self.snapshot.range(&self.keyspace, range);
+        Box::new(std::iter::from_fn(move || {
+            let pair = if descending { pairs.next_back() } else { pairs.next() }?;
+            let pair = pair.into_inner().map(|(key, value)| (key.to_vec(), value.to_vec()));
+            Some(pair.map_err(|error| Error::engine("read", error)))
+        }))
+    }
+}
