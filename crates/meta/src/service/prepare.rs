@@ -2,7 +2,7 @@
 
 use super::{Services, container_of, read_failed};
 use crate::partition::Refusal;
-use model::{BlobId, ClusterMap, Error, ErrorKind, Policy, Subject, VolumeId, WriteId};
+use model::{BlobId, ClusterMap, Error, ErrorKind, Method, Policy, Subject, VolumeId, WriteId};
 use placement::Placement;
 use proto::v1;
 use std::collections::BTreeSet;
@@ -39,6 +39,7 @@ impl Services {
         // Minted from log time, which the fence is compared with.
         let log_time = state::read::status(&*view).map_err(read_failed)?.log_time.max(self.0.now());
         let write = WriteId::new(log_time / 1000, u16::from_le_bytes(self.0.0.seams.bytes()));
+        let width = policy.method.width();
         Ok(v1::PrepareResponse {
             container_id: id.0.to_vec(),
             incarnation: container.incarnation,
@@ -46,7 +47,7 @@ impl Services {
             write: write.0,
             policy: Some(policy.clone().into()),
             volumes: references(&map, placements.iter().flat_map(all_volumes)),
-            placements: placements.into_iter().map(placement_to).collect(),
+            placements: placements.into_iter().map(|p| placement_to(p, width)).collect(),
         })
     }
 
@@ -57,12 +58,37 @@ impl Services {
         avoid: &[VolumeId],
     ) -> Result<Placement, Error> {
         let seed = u64::from_le_bytes(self.0.0.seams.bytes());
-        let placed = placement::place(&map.volumes, policy.method, avoid, SPARES, seed);
-        placed.map_err(|error| {
-            let error = Error::from(error);
-            Error { message: format!("policy {}: {}", policy.name, error.message), ..error }
-        })
+        let place = |method| placement::place(&map.volumes, method, avoid, SPARES, seed);
+        let refused = match place(policy.method) {
+            Ok(placement) => return Ok(placement),
+            Err(refused) => refused,
+        };
+        if let placement::Error::TooFew { take, avoided, .. } = refused
+            && let Some(narrower) = narrower(policy.method, take - avoided)
+            && let Ok(placement) = place(narrower)
+        {
+            return Ok(placement);
+        }
+        let error = Error::from(refused);
+        Err(Error { message: format!("policy {}: {}", policy.name, error.message), ..error })
     }
+}
+
+/// The method with as much less redundancy as there are volumes missing: while enough volumes
+/// exist but some are down, a write goes on as long as its quorum can be met, and repair brings
+/// the rest.
+fn narrower(method: Method, volumes: usize) -> Option<Method> {
+    if volumes < method.quorum() {
+        return None;
+    }
+    let spared = u8::try_from(method.width().checked_sub(volumes)?).ok()?;
+    let narrower = match method {
+        Method::Copies { copies } => Method::Copies { copies: copies.checked_sub(spared)? },
+        Method::Erasure { data, parity } => {
+            Method::Erasure { data, parity: parity.checked_sub(spared)? }
+        }
+    };
+    narrower.checked().ok()
 }
 
 fn check_quota(container: &model::Container, size: u64) -> Result<(), Error> {
@@ -83,9 +109,11 @@ fn all_volumes(placement: &Placement) -> impl Iterator<Item = VolumeId> + '_ {
     placement.volumes.iter().chain(&placement.spares).copied()
 }
 
-fn placement_to(placement: Placement) -> v1::Placement {
+/// A placement of `width` positions; those beyond the volumes it has, the last parity, get none.
+fn placement_to(placement: Placement, width: usize) -> v1::Placement {
+    let volumes = placement.volumes.into_iter().map(|v| v.0).chain(std::iter::repeat(0));
     v1::Placement {
-        volumes: placement.volumes.into_iter().map(|v| v.0).collect(),
+        volumes: volumes.take(width).collect(),
         spares: placement.spares.into_iter().map(|v| v.0).collect(),
     }
 }
@@ -106,4 +134,26 @@ pub(super) fn references(
             score: volume.score.into(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redundancy_shrinks_to_the_quorum_and_no_further() {
+        let ec = |data, parity| Method::Erasure { data, parity };
+        let copies = |copies| Method::Copies { copies };
+        let table = [
+            (ec(6, 3), 8, Some(ec(6, 2))),
+            (ec(6, 3), 7, Some(ec(6, 1))),
+            (ec(6, 3), 6, None),
+            (copies(3), 2, Some(copies(2))),
+            (copies(3), 1, None),
+            (copies(2), 1, None),
+        ];
+        for (method, volumes, expected) in table {
+            assert_eq!(narrower(method, volumes), expected, "{method} on {volumes}");
+        }
+    }
 }
