@@ -63,9 +63,11 @@ pub async fn run(place: &Place, args: PutArgs) -> anyhow::Result<()> {
 impl Done<'_> {
     fn text(&self) -> String {
         let Stored { version, size, policy, tolerance, dropped, .. } = self.stored;
+        // An empty content has no chunks to lose.
+        let losses =
+            if *size == 0 { String::new() } else { format!(", survives {tolerance} losses") };
         let mut text = format!(
-            "stored {} in {}: {}, policy {policy}, survives {tolerance} losses\n  \
-             etag {}, version {version}\n",
+            "stored {} in {}: {}, policy {policy}{losses}\n  etag {}, version {version}\n",
             printable(self.object),
             printable(self.container),
             size::human(*size),

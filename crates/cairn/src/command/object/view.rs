@@ -13,6 +13,7 @@ use serde::Serialize;
 pub struct View<'a> {
     account: &'a str,
     container: &'a str,
+    object: &'a str,
     #[serde(flatten)]
     entry: Entry<'a>,
     properties: &'a Properties,
@@ -36,6 +37,7 @@ impl<'a> View<'a> {
         Self {
             account: account.as_str(),
             container: container.as_str(),
+            object: object.entry.name.as_str(),
             entry: Entry { entry: &object.entry, etag: object.entry.etag() },
             properties: &object.properties,
         }
@@ -53,7 +55,7 @@ impl<'a> View<'a> {
             "object      {}\ncontainer   {}\naccount     {}\nversion     {}{state}\n\
              size        {} ({})\netag        {}\nmime type   {}\npolicy      {}\n\
              content     {}\ncreated     {}\nmodified    {}\n{}",
-            printable(entry.name.as_str()),
+            printable(self.object),
             printable(self.container),
             printable(self.account),
             entry.version,
