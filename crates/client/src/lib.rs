@@ -41,7 +41,7 @@
 //! - `client`, `account`, `container`, `object`, `put`, `get`, `cluster`: the interface.
 //! - `metadata`: which server to ask, and again until the deadline.
 //! - `plan`: writing and reading a metachunk as pure state machines.
-//! - `writer`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
+//! - `prepare`, `writer`, `commit`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
 //! - `reader`, `metachunk`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
 //! - `servers`: one chunk, one request.
 #![forbid(unsafe_code)]
@@ -51,6 +51,7 @@ mod blocks;
 mod changes;
 mod client;
 mod cluster;
+mod commit;
 mod container;
 mod counters;
 mod damage;
@@ -65,6 +66,7 @@ mod metachunk;
 mod metadata;
 mod object;
 mod plan;
+mod prepare;
 mod put;
 mod random;
 mod range;

@@ -1,5 +1,7 @@
 //! Reading a part of one metachunk: carries out a [`ReadPlan`] with HTTP GETs.
 
+mod trouble;
+
 use crate::{
     Error, VolumeRef,
     blocks::{BlockStream, ChunkSource, Fragment},
@@ -11,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use layout::{Geometry, Stripe, StripeRange, StripeSum};
+use layout::{Geometry, Stripe, StripeRange};
 use model::{BlobId, Extent, Metachunk, Method};
 use std::{collections::VecDeque, ops::Range};
 use tokio::time::sleep;
@@ -31,6 +33,8 @@ pub(crate) struct MetachunkReader<'a> {
     streams: Vec<Option<BlockStream>>,
     fragments: Vec<Option<Fragment>>,
     losses: Vec<(usize, Loss)>,
+    /// Positions whose volume is down, or failed a moment ago.
+    poor: Mask,
     /// The last stripe of the part that is read: streams are opened up to it.
     last: Option<Stripe>,
     relocated: bool,
@@ -69,9 +73,11 @@ impl<'a> MetachunkReader<'a> {
             streams: (0..width).map(|_| None).collect(),
             fragments: vec![None; width],
             losses: Vec::new(),
+            poor: 0,
             last: None,
             relocated: false,
         };
+        reader.poor = reader.find_poor();
         reader.plan = ReadPlan::new(method.data(), copies, reader.order(), absent);
         Ok(reader)
     }
@@ -121,8 +127,7 @@ impl<'a> MetachunkReader<'a> {
         order
     }
 
-    /// Positions whose volume is down, or failed a moment ago.
-    fn poor(&self) -> Mask {
+    fn find_poor(&self) -> Mask {
         let health = &self.context.servers.health;
         let poor = |p: &usize| {
             let volume = self.source(*p).map(|s| s.volume);
@@ -139,8 +144,7 @@ impl<'a> MetachunkReader<'a> {
             Method::Erasure { .. } => part.fragments().fold(0, |mask, (j, _)| mask | 1 << j),
         };
         self.fragments.fill(None);
-        let poor = self.poor();
-        let mut commands: VecDeque<Command> = self.plan.begin(wanted, poor).into();
+        let mut commands: VecDeque<Command> = self.plan.begin(wanted, self.poor).into();
         let mut pulls = FuturesUnordered::new();
         let volumes = self.row()?.1.volumes.clone();
         let late = sleep(self.context.servers.health.late_after(volumes.into_iter().flatten()));
@@ -232,6 +236,7 @@ impl<'a> MetachunkReader<'a> {
             self.context.damages.note(source.name, source.volume.id, &loss);
         }
         self.losses.push((position, loss));
+        self.poor = self.find_poor();
     }
 
     /// What was late is cut off, and its volume turned to last for a while.
@@ -260,34 +265,6 @@ impl<'a> MetachunkReader<'a> {
         Ok(slices)
     }
 
-    /// A fragment that is whole may still name another stripe: its data is of use, but it could
-    /// not take part in a decode. Looked at only where all data is there and does not agree.
-    fn check_stripe_sums(&mut self, stripe: &Stripe) {
-        let k = self.method.data();
-        let data: Vec<_> = self.fragments.iter().take(k).flatten().collect();
-        let agree = data.windows(2).all(|pair| pair[0].stripe_crc == pair[1].stripe_crc);
-        if agree || data.len() < k {
-            return;
-        }
-        let mut sum = StripeSum::new(stripe.fragment_bytes());
-        for (j, fragment) in data.iter().enumerate() {
-            sum.push(&fragment.contiguous()[..stripe.fragment(j).len()]);
-        }
-        let stripe_crc = sum.finish();
-        for position in 0..k {
-            let stored = self.fragments[position].as_ref().map(|f| f.stripe_crc);
-            if let (Some(stored), Some(source)) = (stored, self.source(position))
-                && stored != stripe_crc
-            {
-                let why = format!(
-                    "block {} says its stripe's sum is {stored:08x}, but it is {stripe_crc:08x}",
-                    stripe.number()
-                );
-                self.context.damages.note(source.name, source.volume.id, &Loss::Corrupt(why));
-            }
-        }
-    }
-
     /// What is wanted, decoded; `None` if the fragments do not give the stripe.
     fn decode(
         &mut self,
@@ -311,70 +288,6 @@ impl<'a> MetachunkReader<'a> {
             }
         }
         Ok(Some(part.fragments().map(|(j, range)| data[j].slice(range)).collect()))
-    }
-
-    /// Nothing is left to try with what is known: looks once where the chunks are now, and asks
-    /// the slow ones once more.
-    async fn last_resort(
-        &mut self,
-        stripe: &Stripe,
-        forgiven: &mut bool,
-    ) -> Result<Vec<Command>, Error> {
-        if !self.relocated {
-            self.relocated = true;
-            let moved = self.relocate().await?;
-            if moved != 0 {
-                return Ok(self.plan.handle(Event::Found(moved)));
-            }
-        }
-        let late = self.plan.late();
-        if !*forgiven && late != 0 {
-            *forgiven = true;
-            return Ok(self.plan.handle(Event::Found(late)));
-        }
-        Err(self.unreadable(stripe))
-    }
-
-    /// Positions whose chunk is another than before.
-    async fn relocate(&mut self) -> Result<Mask, Error> {
-        let before: Vec<_> = (0..self.method.width()).map(|p| self.source(p)).collect();
-        let (object, volumes) = self.context.contents.locate().await?;
-        *self.whereabouts = Whereabouts::new(object, volumes);
-        let (table, row) = self.row()?;
-        if table.origin != self.origin || table.method != self.method || row.length != self.length {
-            return Err(Error::unavailable("the object was replaced while it was read"));
-        }
-        let place = |s: &ChunkSource| (s.name, s.volume.id, s.volume.address.clone());
-        let moved = |p: &usize| {
-            let now = self.source(*p);
-            now.is_some() && now.as_ref().map(place) != before[*p].as_ref().map(place)
-        };
-        Ok((0..self.method.width()).filter(moved).fold(0, |mask, p| mask | 1 << p))
-    }
-
-    fn unreadable(&self, stripe: &Stripe) -> Error {
-        let may_come_back =
-            |(_, loss): &(usize, Loss)| matches!(loss, Loss::Slow | Loss::Unreachable(_));
-        let reasons: Vec<_> = self
-            .losses
-            .iter()
-            .map(|(position, loss)| match self.source(*position) {
-                Some(s) => format!("position {position} on volume {}: {loss}", s.volume.id),
-                None => format!("position {position}: {loss}"),
-            })
-            .collect();
-        let message = format!(
-            "stripe {} of metachunk {} cannot be read: fewer than {} sound fragments are left; {}",
-            stripe.number(),
-            self.number,
-            self.method.data(),
-            reasons.join("; ")
-        );
-        if self.losses.iter().any(may_come_back) {
-            Error::unavailable(message)
-        } else {
-            Error::corrupt(message)
-        }
     }
 }
 

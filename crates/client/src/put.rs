@@ -1,32 +1,23 @@
 //! Storing an object: prepare, write, commit.
 
 use crate::{
-    Error, VolumeFailure, VolumeRef,
+    Error, VolumeFailure,
     changes::{awaitable, takes_properties},
     client::Inner,
+    commit::Commit,
     container::Place,
-    counters::Counters,
     metadata::ask,
-    row::{Placed, RowContext},
+    prepare::{MetadataPlacer, Prepared},
+    row::RowContext,
     source::Source,
     traces::Traces,
-    writer::{MOST_PLACED, Placer, Spec, Writer, Written},
+    writer::{MOST_PLACED, SOURCE_STALL, Spec, Writer, Written},
 };
-use futures::future::BoxFuture;
-use model::{
-    BlobId, ErrorKind, Extent, Hash, ObjectName, Policy, PolicyName, Precondition, Properties,
-    Version, VolumeId, WriteId,
-};
-use proto::{
-    convert::properties_to,
-    v1::{self, metadata_client::MetadataClient},
-};
+use model::{BlobId, Hash, ObjectName, PolicyName, Precondition, Properties, Version};
+use proto::v1::{self, metadata_client::MetadataClient};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
-/// The media type of objects whose writer gave none.
-const DEFAULT_MIME_TYPE: &str = "application/octet-stream";
 
 /// What was stored.
 #[derive(Debug, Clone, Serialize)]
@@ -101,17 +92,17 @@ pub struct PutObject {
 }
 
 /// Everything about an upload but its bytes.
-struct Upload {
-    client: Arc<Inner>,
-    place: Place,
-    object: ObjectName,
-    mime_type: Option<String>,
+pub(crate) struct Upload {
+    pub(crate) client: Arc<Inner>,
+    pub(crate) place: Place,
+    pub(crate) object: ObjectName,
+    pub(crate) mime_type: Option<String>,
     policy: Option<PolicyName>,
     etag: Option<String>,
-    precondition: Precondition,
+    pub(crate) precondition: Precondition,
     md5: bool,
     autocreate: bool,
-    properties: Properties,
+    pub(crate) properties: Properties,
 }
 
 takes_properties!(PutObject: upload.properties);
@@ -262,6 +253,7 @@ impl Upload {
             policy: prepared.policy.clone(),
             md5,
             length: source.size,
+            stall: SOURCE_STALL,
         };
         let context = RowContext {
             servers: self.client.servers.clone(),
@@ -283,189 +275,5 @@ impl Upload {
         let placed = prepared.placed.clone();
         let writer = Writer::new(spec, Arc::new(context), Arc::new(placer), memory, placed)?;
         writer.write(source).await
-    }
-}
-
-/// What a prepare answered.
-struct Prepared {
-    incarnation: u64,
-    blob: BlobId,
-    policy: Policy,
-    placed: Vec<Placed>,
-}
-
-/// Asks the container's leader where metachunks go.
-#[derive(Clone)]
-struct MetadataPlacer {
-    place: Place,
-    policy: Option<PolicyName>,
-    size: Option<u64>,
-    blob: Vec<u8>,
-}
-
-impl MetadataPlacer {
-    async fn prepare(&self, count: u32, avoid: Vec<VolumeId>) -> Result<Prepared, Error> {
-        let request = v1::PrepareRequest {
-            account: self.place.account.to_string(),
-            container: self.place.container.to_string(),
-            policy: self.policy.as_ref().map(ToString::to_string),
-            size: self.size,
-            blob: self.blob.clone(),
-            metachunks: count,
-            avoid: avoid.into_iter().map(|v| v.0).collect(),
-        };
-        let route = self.place.route();
-        let answer =
-            ask!(self.place.metadata, route, Read, MetadataClient::prepare, request).await?;
-        Prepared::try_from(answer)
-    }
-}
-
-impl Placer for MetadataPlacer {
-    fn place(
-        &self,
-        count: u32,
-        avoid: Vec<VolumeId>,
-    ) -> BoxFuture<'static, Result<Vec<Placed>, Error>> {
-        let placer = self.clone();
-        Box::pin(async move { Ok(placer.prepare(count, avoid).await?.placed) })
-    }
-}
-
-impl TryFrom<v1::PrepareResponse> for Prepared {
-    type Error = Error;
-    fn try_from(m: v1::PrepareResponse) -> Result<Self, Error> {
-        let policy: Policy = m
-            .policy
-            .ok_or_else(|| Error::internal("a prepare was answered without a policy"))?
-            .try_into()?;
-        let volumes: BTreeMap<u32, VolumeRef> =
-            m.volumes.into_iter().map(|v| (v.id, v.into())).collect();
-        let known = |id: &u32| {
-            let volume = volumes.get(id).cloned();
-            volume.ok_or_else(|| Error::internal(format!("no address of volume {id} was given")))
-        };
-        let all = |ids: &[u32]| ids.iter().map(known).collect::<Result<Vec<_>, _>>();
-        let width = policy.method.width();
-        let placed = m.placements.iter().map(|placement| {
-            if placement.volumes.len() != width {
-                return Err(Error::internal(format!(
-                    "policy {} has {width} positions; {} volumes were given",
-                    policy.name,
-                    placement.volumes.len()
-                )));
-            }
-            let (volumes, spares) = (all(&placement.volumes)?, all(&placement.spares)?);
-            Ok(Placed { write: WriteId(m.write), volumes, spares })
-        });
-        Ok(Self {
-            incarnation: m.incarnation,
-            blob: BlobId::try_from(&m.blob[..])?,
-            placed: placed.collect::<Result<_, Error>>()?,
-            policy,
-        })
-    }
-}
-
-/// The end of an upload whose chunks are durable.
-struct Commit<'a> {
-    upload: &'a Upload,
-    prepared: &'a Prepared,
-    traces: Arc<Traces>,
-}
-
-impl Commit<'_> {
-    async fn run(self, written: Written) -> Result<Stored, Error> {
-        let request = self.request(&written);
-        // From here on the chunks may be part of a version.
-        let chunks = self.traces.disarm();
-        let error = match self.commit(&request).await {
-            Ok(answer) => return Ok(self.stored(written, answer)),
-            Err(error) => error,
-        };
-        let outcome_open = error.kind() == ErrorKind::Indeterminate;
-        match self.abort().await {
-            Ok(()) => {
-                self.traces.restore(chunks);
-                Err(if outcome_open {
-                    Error::unavailable(format!("the upload was aborted; {error}"))
-                } else {
-                    error
-                })
-            }
-            // It was committed after all: the same request gets the answer that was lost.
-            Err(Error::Conflict(_) | Error::AlreadyExists(_)) if outcome_open => {
-                match self.commit(&request).await {
-                    Ok(answer) => Ok(self.stored(written, answer)),
-                    Err(again) => Err(Error::indeterminate(format!(
-                        "the upload was committed, but its answer is lost: {again}"
-                    ))),
-                }
-            }
-            // A refusal is definite even if the abort is not; the chunks are left to garbage
-            // collection.
-            Err(_) => Err(error),
-        }
-    }
-
-    fn request(&self, written: &Written) -> v1::CommitRequest {
-        let (upload, prepared) = (self.upload, self.prepared);
-        let extent = (written.size > 0).then(|| Extent {
-            blob: prepared.blob,
-            origin: prepared.blob,
-            policy: prepared.policy.name.clone(),
-            method: prepared.policy.method,
-            chunk_blocks: prepared.policy.chunk_blocks,
-            metachunks: written.metachunks.clone(),
-        });
-        v1::CommitRequest {
-            request_id: upload.place.metadata.request_id(),
-            account: upload.place.account.to_string(),
-            container: upload.place.container.to_string(),
-            incarnation: prepared.incarnation,
-            object: upload.object.to_string(),
-            blob: prepared.blob.0.to_vec(),
-            extent: extent.map(Into::into),
-            size: written.size,
-            hash: Some(written.hash.0.to_vec()),
-            md5: written.md5.map(|md5| md5.to_vec()),
-            mime_type: upload.mime_type.clone().unwrap_or_else(|| DEFAULT_MIME_TYPE.to_owned()),
-            policy: prepared.policy.name.to_string(),
-            properties: properties_to(upload.properties.clone()),
-            precondition: Some(upload.precondition.clone().into()),
-        }
-    }
-
-    async fn commit(&self, request: &v1::CommitRequest) -> Result<v1::CommitResponse, Error> {
-        let (metadata, route) = (&self.upload.place.metadata, self.upload.place.route());
-        ask!(metadata, route, Write, MetadataClient::commit, request.clone()).await
-    }
-
-    async fn abort(&self) -> Result<(), Error> {
-        let metadata = &self.upload.place.metadata;
-        let request = v1::AbortRequest {
-            request_id: metadata.request_id(),
-            account: self.upload.place.account.to_string(),
-            container: self.upload.place.container.to_string(),
-            blob: self.prepared.blob.0.to_vec(),
-        };
-        let route = self.upload.place.route();
-        ask!(metadata, route, Write, MetadataClient::abort, request).await?;
-        Ok(())
-    }
-
-    fn stored(&self, written: Written, answer: v1::CommitResponse) -> Stored {
-        Counters::add(&self.upload.client.counters.bytes_written, written.size);
-        Stored {
-            content: self.prepared.blob,
-            version: Version(answer.version),
-            size: written.size,
-            hash: written.hash,
-            md5: written.md5.map(hex::encode),
-            policy: self.prepared.policy.name.clone(),
-            tolerance: answer.tolerance,
-            dropped: answer.dropped,
-            failures: written.failures,
-        }
     }
 }

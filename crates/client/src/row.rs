@@ -44,8 +44,8 @@ const UNASKED: Duration = Duration::from_secs(1);
 pub(crate) struct Placed {
     /// The write id of its chunks.
     pub(crate) write: WriteId,
-    /// The volume of each position.
-    pub(crate) volumes: Vec<VolumeRef>,
+    /// The volume of each position; `None` where too few volumes take chunks.
+    pub(crate) volumes: Vec<Option<VolumeRef>>,
     /// Volumes to turn to.
     pub(crate) spares: Vec<VolumeRef>,
 }
@@ -161,7 +161,7 @@ impl Driver {
         fed: Arc<AtomicU64>,
     ) -> Self {
         let (want, wanted) = mpsc::unbounded_channel();
-        let all = placed.volumes.iter().chain(&placed.spares);
+        let all = placed.volumes.iter().flatten().chain(&placed.spares);
         Self {
             context,
             number,
@@ -180,7 +180,7 @@ impl Driver {
 
     /// Until the end; nothing if the metachunk failed.
     async fn run(mut self, placed: Placed) -> Option<RowOutcome> {
-        let volumes: Vec<_> = placed.volumes.iter().map(|v| v.id).collect();
+        let volumes: Vec<_> = placed.volumes.iter().map(|v| v.as_ref().map(|v| v.id)).collect();
         let spares = placed.spares.iter().map(|v| v.id);
         let (mut plan, mut commands) =
             WritePlan::new(self.context.quorum, &volumes, spares, Duration::ZERO);
@@ -203,13 +203,15 @@ impl Driver {
 
     async fn next_event(&mut self, ticks: &mut tokio::time::Interval) -> Option<Event> {
         tokio::select! {
+            // In this order: that a body was wanted must be known before how it went.
+            biased;
+            Some((position, attempt)) = self.wanted.recv() => {
+                self.is_current(position, attempt).then_some(Event::Connected(position))
+            }
             Some(answer) = self.puts.next() => match answer {
                 Ok((position, attempt, result)) => self.answered(position, attempt, result),
                 Err(Aborted) => None,
             },
-            Some((position, attempt)) = self.wanted.recv() => {
-                self.is_current(position, attempt).then_some(Event::Connected(position))
-            }
             _ = ticks.tick() => {
                 let ended = self.lanes.iter().all(Lane::is_ended);
                 let taken = self.lanes.iter().map(Lane::taken).collect();

@@ -9,18 +9,20 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use layout::Footer;
+use layout::{Footer, Geometry};
 use model::{AccountName, ContainerName, Hash, Metachunk, ObjectName, Policy, VolumeId};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{io::AsyncRead, sync::Semaphore, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Stripes of a stream that are in memory at the same time.
+/// Stripes of a stream that are in memory at the same time, and bytes of data where stripes are
+/// so small that it would take more of them to keep the processors from waiting for each other.
 const STRIPES_IN_FLIGHT: usize = 4;
+const BYTES_IN_FLIGHT: u64 = 1 << 20;
 
 /// A source that is silent for this long ends its metachunk, so that chunk servers need not
 /// wait for it.
-const SOURCE_STALL: Duration = Duration::from_secs(30);
+pub(crate) const SOURCE_STALL: Duration = Duration::from_secs(30);
 
 /// Metachunks whose acknowledgements are waited for while a later one is written.
 const ROWS_FINISHING: usize = 2;
@@ -47,6 +49,8 @@ pub(crate) struct Spec {
     pub(crate) md5: bool,
     /// Bytes that must come, where the caller said so.
     pub(crate) length: Option<u64>,
+    /// How long the source may be silent within a metachunk.
+    pub(crate) stall: Duration,
 }
 
 /// A content whose chunks are durable, not yet committed.
@@ -95,6 +99,8 @@ impl Writer {
         memory: Memory,
         placements: Vec<Placed>,
     ) -> Result<Self, Error> {
+        let stripe_bytes = Geometry::new(spec.policy.method).stripe_bytes();
+        let window = STRIPES_IN_FLIGHT.max((BYTES_IN_FLIGHT / stripe_bytes) as usize);
         let encoder = Encoder::new(spec.policy.method, spec.md5)?;
         let done = Written {
             metachunks: Vec::new(),
@@ -108,7 +114,7 @@ impl Writer {
             context,
             placer,
             memory,
-            window: Arc::new(Semaphore::new(STRIPES_IN_FLIGHT)),
+            window: Arc::new(Semaphore::new(window)),
             encoder,
             placements: placements.into(),
             placing: None,
@@ -124,8 +130,9 @@ impl Writer {
         let failed = self.context.failed.clone();
         // A row that failed ends the upload even while the source is silent.
         tokio::select! {
-            result = self.write_all(&mut source.reader) => result?,
+            biased;
             () = failed.cancelled() => return Err(self.context.take_error()),
+            result = self.write_all(&mut source.reader) => result?,
         }
         (self.done.hash, self.done.md5) = self.encoder.digests();
         Ok(self.done)
@@ -166,7 +173,7 @@ impl Writer {
     ) -> Result<bool, Error> {
         while !filling.is_full() {
             let before = filling.bytes();
-            let more = match timeout(SOURCE_STALL, filling.read(source)).await {
+            let more = match timeout(self.spec.stall, filling.read(source)).await {
                 Ok(more) => more.map_err(Error::Source)?,
                 Err(_) => {
                     self.end(active.take()).await?;

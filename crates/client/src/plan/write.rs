@@ -69,17 +69,27 @@ pub(crate) struct WritePlan {
 }
 
 impl WritePlan {
-    /// The plan, and what it starts with.
+    /// The plan, and what it starts with. A position without a volume is dropped from the start:
+    /// too few volumes took chunks when it was placed.
     pub(crate) fn new(
         quorum: usize,
-        volumes: &[VolumeId],
+        volumes: &[Option<VolumeId>],
         spares: impl IntoIterator<Item = VolumeId>,
         now: Duration,
     ) -> (Self, Vec<Command>) {
-        let position = |&volume| Position { volume, state: State::Opening, taken: 0, moved: now };
+        let position = |volume: &Option<VolumeId>| Position {
+            volume: volume.unwrap_or_default(),
+            state: if volume.is_some() { State::Opening } else { State::Dropped },
+            taken: 0,
+            moved: now,
+        };
         let positions: Vec<_> = volumes.iter().map(position).collect();
         let opens = volumes.iter().enumerate();
-        let opens = opens.map(|(position, &volume)| Command::Open { position, volume }).collect();
+        let first = |(position, &volume): (usize, &Option<VolumeId>)| match volume {
+            Some(volume) => Command::Open { position, volume },
+            None => Command::Drop { position, stalled: false },
+        };
+        let opens = opens.map(first).collect();
         (Self { quorum, positions, spares: spares.into_iter().collect(), over: false }, opens)
     }
 
@@ -95,8 +105,8 @@ impl WritePlan {
             return commands;
         }
         match event {
-            Event::Connected(at) => self.advance(now, at, State::Opening, State::Streaming),
-            Event::Acknowledged(at) => self.advance(now, at, State::Streaming, State::Acknowledged),
+            Event::Connected(at) => self.advance(now, at, State::Streaming),
+            Event::Acknowledged(at) => self.advance(now, at, State::Acknowledged),
             Event::Failed(at) => self.fail(now, at, false, &mut commands),
             Event::Progress { fed, ended, taken } => {
                 self.note_progress(now, fed, ended, &taken);
@@ -111,12 +121,15 @@ impl WritePlan {
         commands
     }
 
-    fn advance(&mut self, now: Duration, at: usize, from: State, to: State) {
-        if let Some(position) = self.positions.get_mut(at)
-            && position.state == from
-        {
-            position.state = to;
-            position.moved = now;
+    /// Moves a position on, never back, and never once it was dropped.
+    fn advance(&mut self, now: Duration, at: usize, to: State) {
+        let Some(position) = self.positions.get_mut(at) else { return };
+        match (position.state, to) {
+            (State::Opening, _) | (State::Streaming, State::Acknowledged) => {
+                position.state = to;
+                position.moved = now;
+            }
+            _ => {}
         }
     }
 

@@ -3,8 +3,28 @@ use proptest::prelude::*;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 
+#[test]
+fn a_position_without_a_volume_is_dropped_from_the_start() {
+    let volumes = [Some(VolumeId(1)), Some(VolumeId(2)), None];
+    let (mut plan, commands) = WritePlan::new(2, &volumes, [VolumeId(9)], S(0));
+    assert_eq!(
+        commands,
+        [
+            Command::Open { position: 0, volume: VolumeId(1) },
+            Command::Open { position: 1, volume: VolumeId(2) },
+            Command::Drop { position: 2, stalled: false },
+        ]
+    );
+    let mut last = Vec::new();
+    for position in 0..2 {
+        plan.handle(S(0), Event::Connected(position));
+        last = plan.handle(S(1), Event::Acknowledged(position));
+    }
+    assert_eq!(last, [Command::Succeed(volumes.to_vec())]);
+}
+
 fn plan(quorum: usize, width: u32, spares: &[u32]) -> WritePlan {
-    let volumes: Vec<_> = (1..=width).map(VolumeId).collect();
+    let volumes: Vec<_> = (1..=width).map(|v| Some(VolumeId(v))).collect();
     let (plan, opens) = WritePlan::new(quorum, &volumes, spares.iter().map(|v| VolumeId(*v)), S(0));
     let expected: Vec<_> = (0..width as usize)
         .map(|position| Command::Open { position, volume: VolumeId(position as u32 + 1) })

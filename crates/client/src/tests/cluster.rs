@@ -121,6 +121,8 @@ pub(super) struct Cluster {
     pub(super) counters: Arc<Counters>,
     pub(super) reports: Arc<Mutex<Vec<Damage>>>,
     pub(super) locates: Arc<Mutex<u32>>,
+    /// Whether writes compute the MD5 too.
+    pub(super) md5: bool,
     address: String,
     count: u32,
 }
@@ -182,6 +184,7 @@ impl Cluster {
             counters: Arc::default(),
             reports: Arc::default(),
             locates: Arc::default(),
+            md5: true,
             address,
             count,
         }
@@ -235,8 +238,9 @@ impl Cluster {
             container: "stones".parse().unwrap(),
             object: "cairn".parse().unwrap(),
             policy: policy.clone(),
-            md5: true,
+            md5: self.md5,
             length: source.size,
+            stall: Duration::from_millis(300),
         };
         let context = RowContext {
             servers: self.servers.clone(),
@@ -340,7 +344,7 @@ impl ByHand {
         let (volumes, spares) = self.volumes.split_at(self.width);
         let row = Placed {
             write: WriteId(0x0123_4567_89ab),
-            volumes: volumes.to_vec(),
+            volumes: volumes.iter().cloned().map(Some).collect(),
             spares: spares.to_vec(),
         };
         vec![row; count as usize]

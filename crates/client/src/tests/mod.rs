@@ -2,6 +2,7 @@
 //! placement is made by hand.
 
 mod cluster;
+mod metadata;
 mod read;
 mod throughput;
 mod write;

@@ -1,5 +1,5 @@
 use super::cluster::{BLOB, Cluster, Fault, Fixed, content, policy};
-use crate::{DamageKind, Damages, Error, writer::Written};
+use crate::{ChunkState, DamageKind, Damages, Error, writer::Written};
 use bytes::Bytes;
 use futures::StreamExt;
 use model::{ChunkName, Object, Policy, VolumeId, WriteId};
@@ -273,4 +273,37 @@ async fn a_wrong_hash_is_an_error_behind_the_bytes() {
     assert!(matches!(items.last(), Some(Err(Error::Corrupt(_)))), "{items:?}");
     let (read, _) = stored.cluster.read(&object, 0..K64 as u64).await;
     assert!(matches!(read, Err(Error::Corrupt(_))), "a single piece does not hide it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_say_what_they_have() {
+    let stored = Stored::new("plain/nb_copy=3", 2, 100).await;
+    let volumes = stored.cluster.volumes();
+    stored.remove(0, 1);
+    stored.damage(0, 2, |bytes| bytes.truncate(50));
+    let mut states = Vec::new();
+    for position in 0..3u8 {
+        let volume = &volumes[usize::from(position)];
+        states.push(stored.cluster.servers.head(volume, &stored.chunk(0, position).1).await);
+    }
+    assert!(matches!(states[0], ChunkState::Present { bytes } if bytes > 108), "{states:?}");
+    assert_eq!(states[1..], [ChunkState::Missing, ChunkState::Present { bytes: 50 }]);
+    let nowhere = crate::VolumeRef { address: "127.0.0.1:1".into(), ..volumes[0].clone() };
+    let state = stored.cluster.servers.head(&nowhere, &stored.chunk(0, 0).1).await;
+    assert!(matches!(state, ChunkState::Unknown { .. }), "{state:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_goes_away_ends_its_requests() {
+    let stored = Stored::new("ec/algo=rs_vand,k=2,m=1", 512, 400 * K64).await;
+    let whole: Vec<_> = std::iter::once(0..stored.data.len() as u64).collect();
+    let mut download = stored.cluster.open(&stored.object, &whole);
+    let first = download.next().await.unwrap().unwrap();
+    assert!(stored.data.starts_with(&first));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let ahead = stored.cluster.counters.bytes_read();
+    assert!(ahead <= 8 * 256 * 1024, "it reads {ahead} bytes ahead of a reader that pauses");
+    drop(download);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(stored.cluster.counters.bytes_read(), ahead);
 }

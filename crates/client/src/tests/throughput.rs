@@ -17,11 +17,16 @@ fn cpu_seconds() -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn throughput() {
+    let only = std::env::var("ONLY").unwrap_or_default();
     const BYTES: usize = 1 << 30;
     let data = content(BYTES);
     for method in ["plain/nb_copy=1", "plain/nb_copy=3", "ec/algo=rs_vand,k=6,m=3"] {
+        if !method.contains(&only) {
+            continue;
+        }
         let policy = policy(method, 512);
-        let cluster = Cluster::new(policy.method.width() as u32).await;
+        let mut cluster = Cluster::new(policy.method.width() as u32).await;
+        cluster.md5 = false;
         let report = |what: &str, started: Instant, cpu: f64| {
             let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
             let gb = BYTES as f64 / 1e9;
@@ -41,7 +46,7 @@ async fn throughput() {
             }
             assert_eq!(read, BYTES);
             report(["read", "read with a chunk lost"][lost], started, cpu);
-            if policy.method.parity() == 0 {
+            if policy.method.parity() == 0 || lost == 1 {
                 break;
             }
             let first = object.extents()[0].chunks().filter(|(_, name)| name.position == 0);

@@ -113,7 +113,7 @@ async fn below_the_quorum_nothing_stays() {
     let policy = policy("ec/algo=rs_vand,k=2,m=1", 2);
     cluster.fail(3, Fault::BreakPut(70_000));
     let error = cluster.write(&policy, content(9 * K64)).await.unwrap_err();
-    let Error::BelowQuorum { metachunk: 0, needed: 3, failures, .. } = &error else {
+    let Error::BelowQuorum { needed: 3, failures, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(failures[0].volume, VolumeId(3));
@@ -148,4 +148,27 @@ async fn an_upload_that_is_dropped_leaves_nothing() {
     let upload = cluster.write(&policy, Source::stream(endless));
     assert!(tokio::time::timeout(Duration::from_secs(1), upload).await.is_err());
     files_left(&cluster, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_source_ends_its_metachunk_at_a_stripe() {
+    let cluster = Cluster::new(3).await;
+    let policy = policy("ec/algo=rs_vand,k=2,m=1", 16);
+    let data = content(7 * K64);
+    // Silent in the middle of a stripe, between stripes, and before a whole stripe was there.
+    let cuts = [3 * K64 + 5, 4 * K64, 4 * K64 + 1, 7 * K64];
+    let pieces: Vec<_> =
+        std::iter::once(0).chain(cuts).zip(cuts).map(|(from, to)| data.slice(from..to)).collect();
+    let slow = futures::stream::iter(pieces).then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        Ok::<_, io::Error>(piece)
+    });
+    let written = cluster.write(&policy, Source::stream(slow)).await.unwrap();
+    let lengths: Vec<_> = written.metachunks.iter().map(|m| m.length / K64 as u64).collect();
+    assert_eq!(lengths, [2, 2, 3], "{:?}", written.metachunks);
+    assert!(written.metachunks.iter().all(|m| m.durable() == 3), "{:?}", written.failures);
+    let object = cluster.object(&policy, &written);
+    let (read, damages) = cluster.read(&object, 0..data.len() as u64).await;
+    assert!(read.unwrap() == data);
+    assert_eq!(damages, []);
 }

@@ -1,0 +1,94 @@
+//! Asking where an upload's chunks go.
+
+use crate::{Error, VolumeRef, container::Place, metadata::ask, row::Placed, writer::Placer};
+use futures::future::BoxFuture;
+use model::{BlobId, Policy, PolicyName, VolumeId, WriteId};
+use proto::v1::{self, metadata_client::MetadataClient};
+use std::collections::BTreeMap;
+
+/// What a prepare answered.
+pub(crate) struct Prepared {
+    pub(crate) incarnation: u64,
+    pub(crate) blob: BlobId,
+    pub(crate) policy: Policy,
+    pub(crate) placed: Vec<Placed>,
+}
+
+/// Asks the container's leader where metachunks go.
+#[derive(Clone)]
+pub(crate) struct MetadataPlacer {
+    pub(crate) place: Place,
+    pub(crate) policy: Option<PolicyName>,
+    pub(crate) size: Option<u64>,
+    /// The blob of an upload under way; empty for its first call.
+    pub(crate) blob: Vec<u8>,
+}
+
+impl MetadataPlacer {
+    pub(crate) async fn prepare(
+        &self,
+        count: u32,
+        avoid: Vec<VolumeId>,
+    ) -> Result<Prepared, Error> {
+        let request = v1::PrepareRequest {
+            account: self.place.account.to_string(),
+            container: self.place.container.to_string(),
+            policy: self.policy.as_ref().map(ToString::to_string),
+            size: self.size,
+            blob: self.blob.clone(),
+            metachunks: count,
+            avoid: avoid.into_iter().map(|v| v.0).collect(),
+        };
+        let route = self.place.route();
+        let answer =
+            ask!(self.place.metadata, route, Read, MetadataClient::prepare, request).await?;
+        Prepared::try_from(answer)
+    }
+}
+
+impl Placer for MetadataPlacer {
+    fn place(
+        &self,
+        count: u32,
+        avoid: Vec<VolumeId>,
+    ) -> BoxFuture<'static, Result<Vec<Placed>, Error>> {
+        let placer = self.clone();
+        Box::pin(async move { Ok(placer.prepare(count, avoid).await?.placed) })
+    }
+}
+
+impl TryFrom<v1::PrepareResponse> for Prepared {
+    type Error = Error;
+    fn try_from(m: v1::PrepareResponse) -> Result<Self, Error> {
+        let policy: Policy = m
+            .policy
+            .ok_or_else(|| Error::internal("a prepare was answered without a policy"))?
+            .try_into()?;
+        let volumes: BTreeMap<u32, VolumeRef> =
+            m.volumes.into_iter().map(|v| (v.id, v.into())).collect();
+        let known = |id: &u32| {
+            let volume = volumes.get(id).cloned();
+            volume.ok_or_else(|| Error::internal(format!("no address of volume {id} was given")))
+        };
+        let width = policy.method.width();
+        let placed = m.placements.iter().map(|placement| {
+            if placement.volumes.len() != width {
+                return Err(Error::internal(format!(
+                    "policy {} has {width} positions; {} volumes were given",
+                    policy.name,
+                    placement.volumes.len()
+                )));
+            }
+            let position = |id: &u32| if *id == 0 { Ok(None) } else { known(id).map(Some) };
+            let volumes = placement.volumes.iter().map(position).collect::<Result<_, _>>()?;
+            let spares = placement.spares.iter().map(known).collect::<Result<_, _>>()?;
+            Ok(Placed { write: WriteId(m.write), volumes, spares })
+        });
+        Ok(Self {
+            incarnation: m.incarnation,
+            blob: BlobId::try_from(&m.blob[..])?,
+            placed: placed.collect::<Result<_, Error>>()?,
+            policy,
+        })
+    }
+}
