@@ -30,10 +30,12 @@ mod raft;
 mod registry;
 mod service;
 mod stores;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use config::Config;
 pub use error::Error;
-pub use node::{Node, OpenStores, PartitionStores, Seams};
+pub use node::{Clock, Node, OpenStores, PartitionStores, Random, Seams};
 pub use service::Services;
 pub use stores::FjallStores;

@@ -21,6 +21,11 @@ use tokio::sync::{mpsc, watch};
 use transport::{AccessKey, Connect};
 use wal::Wal;
 
+/// The clock, in microseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// Fills a buffer with random bytes.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
 /// What a node needs of the world: production and simulation bring their own.
 #[derive(Clone)]
 pub struct Seams {
@@ -29,9 +34,9 @@ pub struct Seams {
     /// How other nodes and chunk servers are reached.
     pub connector: Arc<dyn Connect>,
     /// The clock, in microseconds since 1970.
-    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub clock: Clock,
     /// Fills a buffer with random bytes.
-    pub random: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub random: Random,
     /// Opens the state store of each partition of a data directory.
     pub stores: Arc<dyn OpenStores>,
 }

@@ -29,6 +29,9 @@ const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;
 /// log: the log is only cut behind the older one.
 const KEPT: usize = 2;
 
+/// Takes the pairs of a snapshot, one after the other.
+type EachPair<'a> = dyn FnMut(&[u8], &[u8]) -> io::Result<()> + 'a;
+
 /// What the library says of a snapshot.
 pub type Meta = SnapshotMeta<u64, openraft::BasicNode>;
 
@@ -266,7 +269,7 @@ impl Reader<'_> {
 }
 
 /// Reads a snapshot from start to end, checking all of it, and gives each pair to `each`.
-fn scan(file: &dyn File, each: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> io::Result<Meta> {
+fn scan(file: &dyn File, each: &mut EachPair<'_>) -> io::Result<Meta> {
     let mut reader = Reader { file, offset: 0, hash: blake3::Hasher::new() };
     if reader.take(MAGIC.len())? != MAGIC {
         return Err(damaged("it does not begin like one"));
@@ -294,7 +297,7 @@ fn scan(file: &dyn File, each: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -
     Ok(meta)
 }
 
-fn pairs(mut block: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> io::Result<()> {
+fn pairs(mut block: &[u8], each: &mut EachPair<'_>) -> io::Result<()> {
     let mut part = || -> io::Result<Option<&[u8]>> {
         if block.is_empty() {
             return Ok(None);

@@ -1,0 +1,276 @@
+//! Nodes of this process: founding, restarts, snapshots, catching up.
+
+use crate::{Config, FjallStores, Node, Seams, Services, partition::Partition};
+use model::{AccountName, PartitionId, Properties};
+use state::{Command, read};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::time::timeout;
+use transport::{AccessKey, App, Secret, TcpConnector};
+
+/// Nothing here takes longer on a working machine, however busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn key() -> AccessKey {
+    Secret::new([7; 32]).access_key()
+}
+
+fn seams() -> Seams {
+    Seams {
+        disk: Arc::new(disk::OsDisk),
+        connector: Arc::new(TcpConnector),
+        clock: Arc::new(|| {
+            let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+            since.as_micros() as u64
+        }),
+        random: Arc::new(|buf| rand::fill(buf)),
+        stores: Arc::new(FjallStores { cache_bytes: 1 << 20 }),
+    }
+}
+
+struct Cluster {
+    dir: tempfile::TempDir,
+    addresses: Vec<String>,
+}
+
+/// A node that serves its peers; dropping what stops it cuts its connections.
+struct Served {
+    node: Node,
+    stop: tokio::sync::oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Served {
+    async fn close(self) {
+        self.node.close().await;
+        self.stop.send(()).unwrap();
+        self.serving.await.unwrap();
+    }
+}
+
+impl std::ops::Deref for Served {
+    type Target = Node;
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Cluster {
+    fn new(nodes: usize) -> Self {
+        // Held together, so that they differ; given back before the nodes bind them.
+        let held: Vec<_> =
+            (0..nodes).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses = held.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
+        Self { dir: tempfile::tempdir().unwrap(), addresses }
+    }
+
+    fn path(&self, n: usize) -> std::path::PathBuf {
+        self.dir.path().join(n.to_string())
+    }
+
+    async fn open(&self, n: usize) -> Served {
+        let address = self.addresses[n].clone();
+        let listener = tokio::net::TcpListener::bind(&address).await.unwrap();
+        let mut config = Config::new(self.path(n), address, "EC42".parse().unwrap());
+        config.peers = self.addresses.clone();
+        config.partitions = 1;
+        let (node, _) = Node::open(config, seams(), key()).await.unwrap();
+        let routes = Services::routes(node.clone());
+        let app = App::new(key(), routes, None, Arc::new(|| Ok(())), None);
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let shutdown = async { stopped.await.unwrap_or(()) };
+        let serving = tokio::spawn(transport::serve(listener, app, shutdown, Duration::ZERO));
+        Served { node, stop, serving }
+    }
+
+    async fn start(&self) -> Vec<Served> {
+        let mut nodes = Vec::new();
+        for n in 0..self.addresses.len() {
+            nodes.push(self.open(n).await);
+        }
+        let founding = nodes.iter().map(|n| n.node.found());
+        let founded = timeout(PATIENCE, futures::future::join_all(founding)).await.unwrap();
+        founded.into_iter().for_each(|f| f.unwrap());
+        nodes
+    }
+}
+
+fn data(node: &Node) -> Partition {
+    node.partition(PartitionId(1)).unwrap().clone()
+}
+
+async fn leader<'a>(nodes: impl IntoIterator<Item = &'a Served> + Clone) -> Node {
+    let found = timeout(PATIENCE, async {
+        loop {
+            if let Some(served) = nodes.clone().into_iter().find(|n| data(n).leads()) {
+                return served.node.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    found.await.expect("no node leads")
+}
+
+async fn create(node: &Node, accounts: std::ops::Range<u32>) {
+    let creating = accounts.map(|n| async move {
+        let account: AccountName = format!("account-{n:05}").parse().unwrap();
+        let properties = Properties::from([("filler".into(), "x".repeat(500))]);
+        let command = Command::CreateAccount { account, properties };
+        data(node).propose(node.now(), None, command).await.unwrap();
+    });
+    futures::future::join_all(creating).await;
+}
+
+fn count(node: &Node) -> usize {
+    let view = data(node).local();
+    read::list_accounts(&*view, "", 10_000).unwrap().0.len()
+}
+
+async fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+}
+
+/// Takes a snapshot of the data partition and waits for it.
+async fn snapshot(node: &Node) {
+    let partition = data(node);
+    let upto = partition.metrics().last_applied;
+    partition.raft().trigger().snapshot().await.unwrap();
+    wait_for("a snapshot", || partition.metrics().snapshot >= upto).await;
+}
+
+/// Cuts the log behind the snapshots, as the keeper does.
+async fn cut(node: &Node) {
+    let partition = data(node);
+    let upto = node.0.snapshots[&partition.id()].cut().unwrap().expect("two snapshots");
+    partition.raft().trigger().purge_log(upto).await.unwrap();
+    let purged = || node.0.wal.purged(partition.id().0).map(|(index, _)| index);
+    wait_for("a cut", || purged() == Some(upto)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_alone_keeps_everything_across_restarts() {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    create(&leader(&nodes).await, 0..200).await;
+    close_all(nodes).await;
+
+    let node = cluster.open(0).await;
+    node.found().await.unwrap();
+    leader([&node]).await;
+    let view = data(&node).read().await.map_err(|e| format!("{e:?}")).unwrap();
+    assert_eq!(read::list_accounts(&*view, "", 10_000).unwrap().0.len(), 200);
+    let (kept, fresh) = (read::state_hash(&*view), read::compute_state_hash(&*view));
+    assert_eq!(kept.unwrap(), fresh.unwrap());
+}
+
+async fn close_all(nodes: impl IntoIterator<Item = Served>) {
+    for node in nodes {
+        node.close().await;
+    }
+}
+
+/// Loses the state store of a node whose log was cut: two snapshots and the log bring it back.
+async fn comes_back_after(lose: impl Fn(&Path)) {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    let node = leader(&nodes).await;
+    for round in 0..3 {
+        create(&node, round * 50..(round + 1) * 50).await;
+        snapshot(&node).await;
+    }
+    cut(&node).await;
+    create(&node, 150..170).await;
+    drop(node);
+    close_all(nodes).await;
+
+    lose(&cluster.path(0));
+    let node = cluster.open(0).await;
+    leader([&node]).await;
+    drop(data(&node).read().await.map_err(|e| format!("{e:?}")).unwrap());
+    assert_eq!(count(&node), 170);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_state_store_is_rebuilt() {
+    comes_back_after(|dir| std::fs::remove_dir_all(dir.join("state")).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_state_store_is_rebuilt_from_the_older_snapshot_if_the_newer_is_damaged() {
+    comes_back_after(|dir| {
+        std::fs::remove_dir_all(dir.join("state")).unwrap();
+        let snapshots = std::fs::read_dir(dir.join("snapshots/p1")).unwrap();
+        let mut snapshots: Vec<_> = snapshots.map(|e| e.unwrap().path()).collect();
+        snapshots.sort();
+        assert_eq!(snapshots.len(), 2);
+        let mut bytes = std::fs::read(&snapshots[1]).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&snapshots[1], bytes).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_behind_the_cut_log_is_sent_a_snapshot() {
+    let cluster = Cluster::new(3);
+    let mut nodes = cluster.start().await;
+    let first = leader(&nodes).await;
+    create(&first, 0..20).await;
+    let away = nodes.iter().position(|n| n.id() != first.id()).unwrap();
+    drop(first);
+    nodes.remove(away).close().await;
+
+    let leading = leader(&nodes).await;
+    for round in 1..4 {
+        create(&leading, round * 100..(round + 1) * 100).await;
+        snapshot(&leading).await;
+    }
+    cut(&leading).await;
+
+    let back = cluster.open(away).await;
+    wait_for("the replica catches up", || count(&back) == 320).await;
+    let hash = |node: &Node| read::state_hash(&*data(node).local()).unwrap();
+    wait_for("the same state", || hash(&back) == hash(&leading)).await;
+    let computed = read::compute_state_hash(&*data(&back).local()).unwrap();
+    assert_eq!(computed, hash(&back));
+    let received = back.0.wal.purged(1).map(|(index, _)| index);
+    assert!(received.is_some(), "it came by a snapshot, not by the log");
+    nodes.push(back);
+    close_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_node_does_not_found_a_second_cluster() {
+    let cluster = Cluster::new(3);
+    let mut nodes = cluster.start().await;
+    let founded = nodes[0].0.registry.logged().unwrap().cluster;
+    let gone = nodes.pop().unwrap();
+    let id = gone.id();
+    gone.close().await;
+    std::fs::remove_dir_all(cluster.path(2)).unwrap();
+
+    let wiped = cluster.open(2).await;
+    assert_ne!(wiped.id(), id, "a wiped directory is a new node");
+    let founding = timeout(Duration::from_secs(3), wiped.found()).await;
+    assert!(founding.is_err(), "it waits to be made a member");
+    assert!(!wiped.initialized().await.unwrap());
+    create(&leader(&nodes).await, 0..5).await;
+    assert_eq!(nodes[0].0.registry.logged().unwrap().cluster, founded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_number_of_partitions_is_refused() {
+    let cluster = Cluster::new(1);
+    cluster.open(0).await.close().await;
+    let address = cluster.addresses[0].clone();
+    let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
+    config.partitions = 2;
+    let opened = Node::open(config, seams(), key()).await;
+    let error = opened.err().expect("refused").to_string();
+    assert!(error.contains("1 partitions") && error.contains("set it back"), "{error}");
+}
