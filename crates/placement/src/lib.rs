@@ -1,6 +1,6 @@
 //! Where the chunks of a metachunk go: a pure function of volumes, method and seed.
 //!
-//! [`place`] draws `width` volumes such that
+//! [`place()`] draws `width` volumes such that
 //! - every volume is drawn with a probability proportional to its weight, capacity x score, so
 //!   that space is used in proportion and a new disk of any size needs no rebalancing first;
 //! - no volume is drawn twice;
