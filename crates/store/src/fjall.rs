@@ -1,5 +1,6 @@
 //! Stores on disk, in one log-structured database per process.
 
+mod damage;
 mod opening;
 mod partition;
 
@@ -35,8 +36,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        // 17 partitions: 34 MiB of memtables at most while the disk keeps up, and the cache.
-        Self { cache_bytes: 32 << 20, memtable_bytes: 2 << 20 }
+        // 17 partitions: 17 MiB of memtables while the disk keeps up, five times that if not,
+        // and the cache.
+        Self { cache_bytes: 32 << 20, memtable_bytes: 1 << 20 }
     }
 }
 

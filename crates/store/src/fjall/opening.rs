@@ -1,12 +1,14 @@
 //! Opening a database that may be damaged.
 
-use super::{Config, sync_directory};
+use super::{Config, damage, sync_directory};
 use crate::Error;
-use ::fjall::{Database, LsmError};
-use std::fs::{self, OpenOptions};
+use ::fjall::{CompressionType, Database, LsmError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// Starts that may die while opening before the database counts as damaged. More than one,
 /// because an operator or the system may kill a slow start that nothing is wrong with.
@@ -22,12 +24,16 @@ const WORKERS: usize = 1;
 
 pub fn open(directory: &Path, config: Config) -> Result<Database, Error> {
     create(directory).map_err(|error| Error::engine("open", error))?;
+    examine(directory)?;
     let attempt = Attempt::begin(directory)?;
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Database::builder(directory)
             .cache_size(config.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
             .manual_journal_persist(true)
+            // To check a record's checksum, recovery compresses the value anew: a compressor
+            // that packs better than the last one did would make a good journal look damaged.
+            .journal_compression(CompressionType::None)
             .worker_threads(WORKERS)
             .open()
     }));
@@ -36,6 +42,35 @@ pub fn open(directory: &Path, config: Config) -> Result<Database, Error> {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(error)) => Err(classify(directory, error)),
         Err(panic) => Err(damaged(directory, message(panic.as_ref()))),
+    }
+}
+
+/// Looks for damage that the engine would overlook.
+fn examine(directory: &Path) -> Result<(), Error> {
+    let failed = |error| classify(directory, ::fjall::Error::Io(error));
+    // The files of a process that has the database open may change while they are looked at.
+    let lock = match File::open(directory.join("lock")) {
+        Ok(lock) => Some(lock),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    if let Some(lock) = &lock {
+        // One that is being closed lets go in a moment.
+        let mut attempts = 3;
+        while let Err(error) = lock.try_lock() {
+            attempts -= 1;
+            match error {
+                TryLockError::Error(error) => return Err(failed(error)),
+                TryLockError::WouldBlock if attempts == 0 => {
+                    return Err(Error::Locked { path: directory.to_owned() });
+                }
+                TryLockError::WouldBlock => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+    match damage::find(directory).map_err(failed)? {
+        Some(damage) => Err(damaged(directory, damage)),
+        None => Ok(()),
     }
 }
 
