@@ -1,0 +1,21 @@
+//! What the tests start, ask and break.
+
+mod cli;
+mod cluster;
+mod content;
+mod daemon;
+mod http;
+mod load;
+
+mod scene;
+mod volume;
+
+pub use cli::Answer;
+pub use cluster::{Cluster, Role, Store, free_addresses, names, server_arguments};
+pub use content::content;
+pub use daemon::{Daemon, Refusal};
+pub use http::{exchange, get};
+
+pub use load::Load;
+pub use scene::{Scene, eventually, within};
+pub use volume::{chunk_files, chunk_path, empty_volume, numbered, volumes_of};

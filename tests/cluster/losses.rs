@@ -1,0 +1,149 @@
+//! Volumes that go in the middle of an upload, and bytes that rot.
+
+use crate::harness::{Answer, Cluster, Role, Scene, chunk_path, content, eventually, numbered};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{io::Write, path::Path, process::Child, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is sent before something breaks: stripes have reached the volumes, and more will.
+const BEFORE: usize = 3_000_000;
+
+const PIECE: usize = 250_000;
+
+/// Starts an upload of `EC63` from a pipe, and returns once its chunk is under way on `volume`.
+fn begin(cluster: &Cluster, object: &str, bytes: &[u8], volume: &Path) -> Child {
+    let arguments = ["object", "put", "c", object, "-", "--policy", "EC63", "--json"];
+    let mut put = cluster.store.spawn(&arguments);
+    put.stdin.as_mut().unwrap().write_all(&bytes[..BEFORE]).unwrap();
+    let tmp = volume.join("tmp");
+    eventually("the chunk is under way", PATIENCE, || {
+        let mut files = std::fs::read_dir(&tmp).unwrap();
+        files.any(|f| f.unwrap().metadata().is_ok_and(|m| m.len() > 65_536)).then_some(())
+    });
+    put
+}
+
+/// Sends the rest piece by piece.
+fn go_on(mut put: Child, bytes: &[u8]) -> Answer {
+    let mut input = put.stdin.take().unwrap();
+    for piece in bytes[BEFORE..].chunks(PIECE) {
+        input.write_all(piece).unwrap();
+        input.flush().unwrap();
+    }
+    drop(input);
+    Answer::finish(put)
+}
+
+/// The upload said what it could not write, and so does everything else.
+#[track_caller]
+fn check(cluster: &Cluster, object: &str, stored: &Value, volume: &Path, bytes: &[u8]) {
+    assert_eq!((&stored["dropped"], &stored["tolerance"]), (&1.into(), &2.into()), "{stored}");
+    let failures = stored["failures"].as_array().unwrap();
+    let number = u64::from(numbered(volume).0);
+    assert!(failures.iter().any(|f| f["volume"] == number), "{stored}");
+    let locate = ["object", "locate", "c", object, "--check", "--json"];
+    let located = cluster.store.cli(&locate).json();
+    let chunks = located["chunks"].as_array().unwrap();
+    assert_eq!(chunks.len(), 9);
+    let dropped: Vec<_> = chunks.iter().filter(|c| c["volume"].is_null()).collect();
+    assert_eq!(dropped.len(), 1, "{located}");
+    let whole = chunks.iter().filter(|c| c["state"] == "whole").count();
+    assert_eq!(whole, 8, "{located}");
+    assert!(chunks.iter().all(|c| c["volume"] != number), "{located}");
+    let text = cluster.store.cli(&["object", "locate", "c", object]).ok().out;
+    assert!(String::from_utf8(text).unwrap().contains("dropped"));
+    let got = cluster.store.cli(&["object", "get", "c", object, "-"]).ok().out;
+    assert!(got == bytes, "{} bytes came", got.len());
+}
+
+#[test]
+fn an_upload_outlives_a_server_that_stops_or_dies_in_its_middle() {
+    let scene = Scene::new();
+    let mut cluster = Cluster::start(&scene, 1, &[4, 4, 1]);
+    let volume = cluster.volumes(2).remove(0);
+
+    // One that says nothing any more, and keeps its connections.
+    let bytes = content(4, 12_000_000);
+    let put = begin(&cluster, "stopped", &bytes, &volume);
+    cluster.daemon(Role::Chunk(2)).signal(Signal::STOP);
+    let stored = go_on(put, &bytes).json();
+    check(&cluster, "stopped", &stored, &volume, &bytes);
+    eventually("the missing chunk waits to be rebuilt", PATIENCE, || {
+        (cluster.store.status()["repairs_queued"] == 1).then_some(())
+    });
+    cluster.daemon(Role::Chunk(2)).signal(Signal::CONT);
+    cluster.store.wait_until_healthy();
+
+    // One that is gone.
+    let bytes = content(5, 12_000_000);
+    let put = begin(&cluster, "killed", &bytes, &volume);
+    cluster.kill(Role::Chunk(2));
+    let stored = go_on(put, &bytes).json();
+    check(&cluster, "killed", &stored, &volume, &bytes);
+    cluster.wait_until_down(1);
+    cluster.restart(&[Role::Chunk(2)]);
+    cluster.store.wait_until_healthy();
+    assert_eq!(cluster.store.status()["repairs_queued"], 2);
+    // What was under way is gone from the volume.
+    assert_eq!(std::fs::read_dir(volume.join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_upload_that_loses_its_quorum_fails_and_leaves_what_was_there() {
+    let scene = Scene::new();
+    let mut cluster = Cluster::start(&scene, 1, &[5, 4]);
+    let before = scene.file("before", b"what was there");
+    let arguments = ["object", "put", "c", "o", before.to_str().unwrap(), "--policy", "EC63"];
+    cluster.store.cli(&arguments).ok();
+    let bytes = content(6, 12_000_000);
+    let volume = cluster.volumes(1).remove(0);
+    let put = begin(&cluster, "o", &bytes, &volume);
+    cluster.kill(Role::Chunk(1));
+    let mut put = put;
+    let mut input = put.stdin.take().unwrap();
+    // The command may give up before it has read all.
+    let _ = bytes[BEFORE..].chunks(PIECE).try_for_each(|piece| input.write_all(piece));
+    drop(input);
+    let answer = Answer::finish(put);
+    assert_eq!(answer.code, Some(3), "{}", answer.error);
+    assert!(answer.error.contains("needs 7"), "{}", answer.error);
+    cluster.wait_until_down(4);
+    cluster.restart(&[Role::Chunk(1)]);
+    cluster.store.wait_until_healthy();
+    let got = cluster.store.cli(&["object", "get", "c", "o", "-"]).ok().out;
+    assert_eq!(got, b"what was there");
+}
+
+#[test]
+fn a_flipped_bit_gives_the_right_bytes_and_is_noticed() {
+    let scene = Scene::new();
+    let cluster = Cluster::start(&scene, 1, &[9]);
+    let bytes = content(7, 2_000_000);
+    let file = scene.file("from", &bytes);
+    let file = file.to_str().unwrap();
+    cluster.store.cli(&["object", "put", "c", "o", file, "--policy", "EC63"]).ok();
+    assert_eq!(cluster.store.status()["repairs_queued"], 0);
+    let located = cluster.store.cli(&["object", "locate", "c", "o", "--json"]).json();
+    // A data fragment, and one of parity, which a healthy read does not touch.
+    for (position, offset) in [(0, 1000), (8, 65_544 + 5)] {
+        let chunk = &located["chunks"][position];
+        let volumes = cluster.all_volumes();
+        let volume = volumes.iter().find(|v| chunk["volume"] == u64::from(numbered(v).0)).unwrap();
+        let path = chunk_path(volume, chunk["chunk"].as_str().unwrap());
+        let mut stored = std::fs::read(&path).unwrap();
+        stored[offset] ^= 0x10;
+        std::fs::write(&path, stored).unwrap();
+    }
+    let got = cluster.store.cli(&["object", "get", "c", "o", "-"]).ok().out;
+    assert!(got == bytes, "{} bytes came", got.len());
+    let queued = eventually("the damage waits to be repaired", PATIENCE, || {
+        let queued = cluster.store.status()["repairs_queued"].as_u64().unwrap();
+        (queued > 0).then_some(queued)
+    });
+    assert!(queued <= 2, "{queued}");
+    // And it stays right, by ranges over the damage too.
+    let got = cluster.store.cli(&["object", "get", "c", "o", "-", "--range", "900-70000"]).ok();
+    assert!(got.out == bytes[900..=70_000]);
+}
