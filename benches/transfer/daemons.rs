@@ -1,0 +1,127 @@
+//! The store's daemons as processes, and what processes have used.
+
+use anyhow::{Context, ensure};
+use client::{AccessKey, Client};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+use transport::Secret;
+
+const VOLUMES: usize = 9;
+/// Where a volume keeps its chunks, in directories by name.
+const CHUNKS: &str = "chunks";
+
+/// A process that ends with this.
+pub struct Daemon {
+    child: Child,
+    /// What it said first.
+    pub greeting: String,
+}
+
+impl Daemon {
+    /// Starts a program and waits until it says a line.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().context("its output is piped")?;
+        let mut daemon = Self { child, greeting: String::new() };
+        BufReader::new(output).read_line(&mut daemon.greeting)?;
+        ensure!(!daemon.greeting.is_empty(), "{command:?} ended");
+        Ok(daemon)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // One that has ended already needs no signal.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A metadata node and a chunk server with enough volumes.
+pub struct Cluster {
+    directory: PathBuf,
+    chunk: Daemon,
+    meta: Daemon,
+    meta_address: String,
+    key: AccessKey,
+}
+
+impl Cluster {
+    pub fn start(directory: &Path) -> anyhow::Result<Self> {
+        let secret = Secret::new(blake3::hash(directory.as_os_str().as_encoded_bytes()).into());
+        let secret_file = directory.join("secret");
+        secret.write(&secret_file)?;
+        let daemon = |role: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+            command.args([role, "--listen", "127.0.0.1:0", "--json", "--log", "error"]);
+            command.arg("--secret").arg(&secret_file);
+            command.arg("--data").arg(directory.join(role));
+            command
+        };
+        let meta = Daemon::start(&mut daemon("meta"))?;
+        let meta_address = address(&meta)?;
+        let mut command = daemon("chunk");
+        command.args(["--meta", &meta_address]);
+        for volume in 0..VOLUMES {
+            command.arg("--volume").arg(volume_directory(directory, volume));
+        }
+        let chunk = Daemon::start(&mut command)?;
+        let directory = directory.into();
+        Ok(Self { directory, chunk, meta, meta_address, key: secret.access_key() })
+    }
+
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        let builder = Client::builder().seed(&self.meta_address).access_key(self.key.clone());
+        Ok(builder.connect().await?)
+    }
+
+    /// Removes the files of all chunks behind the server's back: a deletion would be the work
+    /// of a later turn.
+    pub fn forget(&self) -> anyhow::Result<()> {
+        for volume in 0..VOLUMES {
+            for fan in std::fs::read_dir(volume_directory(&self.directory, volume).join(CHUNKS))? {
+                for chunk in std::fs::read_dir(fan?.path())? {
+                    std::fs::remove_file(chunk?.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn chunk_pid(&self) -> Option<u32> {
+        Some(self.chunk.pid())
+    }
+
+    pub fn meta_pid(&self) -> Option<u32> {
+        Some(self.meta.pid())
+    }
+}
+
+fn volume_directory(directory: &Path, volume: usize) -> PathBuf {
+    directory.join(format!("volume-{volume}"))
+}
+
+fn address(daemon: &Daemon) -> anyhow::Result<String> {
+    let greeting: serde_json::Value = serde_json::from_str(&daemon.greeting)?;
+    Ok(greeting["address"].as_str().context("a daemon says its address")?.to_owned())
+}
+
+/// CPU seconds of a process so far, in steps of 10 ms.
+pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    /// What Linux shows times in, whatever it counts them in.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold anything; the fields behind it are numbered from 3.
+    let (_, fields) = stat.rsplit_once(')').context("a stat line has a name")?;
+    let ticks: Vec<f64> = fields.split_whitespace().map(|f| f.parse().unwrap_or(0.0)).collect();
+    let (user, system) = (ticks.get(11), ticks.get(12));
+    let (Some(user), Some(system)) = (user, system) else { anyhow::bail!("a short stat line") };
+    Ok((user + system) / TICKS_PER_SECOND)
+}
