@@ -341,10 +341,11 @@ struct ByHand {
 
 impl ByHand {
     fn rows(&self, count: u32) -> Vec<Placed> {
-        let (volumes, spares) = self.volumes.split_at(self.width);
+        let (volumes, spares) = self.volumes.split_at(self.width.min(self.volumes.len()));
+        let placed = volumes.iter().cloned().map(Some).chain(std::iter::repeat(None));
         let row = Placed {
             write: WriteId(0x0123_4567_89ab),
-            volumes: volumes.iter().cloned().map(Some).collect(),
+            volumes: placed.take(self.width).collect(),
             spares: spares.to_vec(),
         };
         vec![row; count as usize]

@@ -83,6 +83,20 @@ async fn a_volume_that_refuses_is_replaced_before_data_flows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_without_a_volume_are_left_out() {
+    let cluster = Cluster::new(4).await;
+    let policy = policy("ec/algo=rs_vand,k=3,m=2", 2);
+    let data = content(7 * K64);
+    let written = cluster.write(&policy, data.clone()).await.unwrap();
+    let row = [1, 2, 3, 4, 0].map(|v| (v != 0).then_some(VolumeId(v)));
+    assert!(written.metachunks.iter().all(|m| m.volumes == row), "{written:?}");
+    let object = cluster.object(&policy, &written);
+    let first = object.extents()[0].chunks().filter(|(volume, _)| *volume == VolumeId(1));
+    first.for_each(|(v, name)| std::fs::remove_file(cluster.file(v, &name)).unwrap());
+    assert!(cluster.read(&object, 0..data.len() as u64).await.0.unwrap() == data);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_volume_that_breaks_or_hangs_in_the_middle_is_dropped() {
     let cluster = Cluster::new(5).await;
     let policy = policy("ec/algo=rs_vand,k=2,m=2", 64);
