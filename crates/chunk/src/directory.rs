@@ -129,7 +129,12 @@ impl Heart {
             let (volumes, caller) = (self.volumes.clone(), &self.caller);
             // Each for itself: one that gets no answer does not hold up the others.
             let states = self.states.iter_mut().zip(volumes.all());
-            join_all(states.map(|(state, volume)| state.register(volume, caller))).await;
+            let (known, new): (Vec<_>, Vec<_>) = states.partition(|(_, v)| v.id().is_some());
+            join_all(known.into_iter().map(|(state, volume)| state.register(volume, caller))).await;
+            // New ones in order, so that their numbers are in the order they were given in.
+            for (state, volume) in new {
+                state.register(volume, caller).await;
+            }
             volumes.number();
             if let Some(error) = self.all_refused() {
                 return error;

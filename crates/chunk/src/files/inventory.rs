@@ -29,8 +29,12 @@ impl Inventory {
             Ok(opened) => (Some(opened.index), false, Some("is being rebuilt".into())),
             Err(error) => (None, true, Some(error.to_string())),
         };
-        if let Some(why) = &unknown {
-            tracing::warn!(index = %dir.display(), "the index {why}");
+        match &unknown {
+            Some(why) if index.is_none() => {
+                tracing::warn!(index = %dir.display(), "the index {why}")
+            }
+            Some(why) => tracing::info!(index = %dir.display(), "the index {why}"),
+            None => {}
         }
         let inventory = Self {
             index: RwLock::new(index),

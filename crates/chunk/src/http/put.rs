@@ -74,7 +74,7 @@ where
     B::Error: std::fmt::Display + Send,
 {
     // Enough that the hop to a thread that may block, and the call, cost little beside them.
-    let enough = volume.health().buffer_bytes();
+    let enough = volume.health().batch_bytes();
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while bytes < enough {
         let frame = tokio::time::timeout(STALL, body.frame()).await;
