@@ -100,10 +100,10 @@ pub use model::{
     Account, AccountName, Administrative, BlobId, Body, ChunkName, ClusterId, ClusterMap,
     Container, ContainerEntry, ContainerId, ContainerName, ErrorKind, Extent, Hash, ListedName,
     Listing, Liveness, Location, Metachunk, Method, Node, NodeId, Object, ObjectEntry, ObjectName,
-    Partition, PartitionId, Policy, PolicyName, Precondition, Properties, SmallObjects, Subject,
-    Version, Versioning, Volume, VolumeId,
+    Partition, PartitionId, PartitionTable, Policy, PolicyName, Precondition, Properties, Slot,
+    SmallObjects, Subject, Version, Versioning, Volume, VolumeId, WriteId,
 };
-pub use transport::{AccessKey, Connect, LocalConnector, TcpConnector};
+pub use transport::{AccessKey, BoxIo, Connect, LocalConnector, TcpConnector};
 
 #[cfg(test)]
 mod tests;
