@@ -17,12 +17,10 @@ use std::{
 use support::{chunk, config, make_volume, name, request};
 
 const DIR: &str = "CAIRN_TEST_CRASH_DIR";
+const THIS_TEST: &str = "what_was_acknowledged_survives_a_kill_and_nothing_else_is_left";
 
-/// Run in a process of its own by the test below, which kills it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "never ends; run by another test"]
-async fn stores_chunks_until_it_is_killed() {
-    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+/// What the process that is killed does: the test below, run again with [`DIR`] set.
+async fn store_chunks_until_killed(dir: PathBuf) {
     let server = chunk::ChunkServer::open(config(&dir, &["v1"]), std::sync::Arc::new(disk::OsDisk));
     let server = server.await.unwrap();
     let writers = (0..4u32).map(|writer| {
@@ -41,8 +39,11 @@ async fn stores_chunks_until_it_is_killed() {
     futures::future::join_all(writers).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_a_kill_and_nothing_else_is_left() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        store_chunks_until_killed(dir.into()).await;
+    }
     let dir = tempfile::tempdir().unwrap();
     make_volume(&dir.path().join("v1"), 1);
     for round in 0..3 {
@@ -78,7 +79,7 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_else_is_left() {
 /// Runs the writer, kills it after so many answers, and gives the numbers it acknowledged.
 fn kill_in_the_middle(dir: PathBuf, answers: usize) -> Vec<u32> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["stores_chunks_until_it_is_killed", "--exact", "--ignored", "--nocapture"])
+        .args([THIS_TEST, "--exact", "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -37,7 +37,7 @@ async fn an_empty_directory_becomes_a_volume_when_allowed_and_is_found_again() {
     let server = open(formatting(dir.path(), &["a/new/v1"])).await.unwrap();
     let identity = server.volumes().all()[0].identity();
     assert_eq!((identity.cluster, identity.id), (None, None));
-    assert_eq!(names_in(&path.join("chunks")).len(), 4096);
+    assert_eq!(names_in(&path.join("chunks")).len(), 256);
     server.volumes().all()[0].adopt(VolumeId(7), CLUSTER).await.unwrap();
     server.close().await;
     drop(server);

@@ -182,11 +182,19 @@ impl PutObject {
         let prepared = upload.prepare(source.size).await?;
         let traces = Arc::new(Traces::new(upload.client.servers.clone()));
         let md5 = upload.md5 || matches!(expected, Some(Expected::Md5(_)));
-        let written = upload.write(source, md5, &prepared, traces.clone()).await?;
-        if let Some(expected) = &expected {
-            expected.check(&written)?;
+        let outcome = async {
+            let written = upload.write(source, md5, &prepared, traces.clone()).await?;
+            if let Some(expected) = &expected {
+                expected.check(&written)?;
+            }
+            let traces = traces.clone();
+            Commit { upload: &upload, prepared: &prepared, traces }.run(written).await
         }
-        Commit { upload: &upload, prepared: &prepared, traces }.run(written).await
+        .await;
+        if outcome.is_err() {
+            traces.tidy().await;
+        }
+        outcome
     }
 }
 

@@ -12,6 +12,9 @@ const DELETES_AT_ONCE: usize = 16;
 /// When chunks that were not there are deleted once more.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
+/// How long a failed upload may delete its chunks before it says that it failed.
+const TIDY: Duration = Duration::from_secs(3);
+
 /// Every chunk that an upload began to write. Dropped before a commit was sent, it deletes
 /// them; afterwards only on request, and what stays is left to garbage collection.
 pub(crate) struct Traces {
@@ -37,6 +40,18 @@ impl Traces {
     /// The chunks are certainly not part of any version: they go when this is dropped.
     pub(crate) fn restore(&self, chunks: Vec<(VolumeRef, ChunkName)>) {
         self.chunks.lock().extend(chunks);
+    }
+
+    /// Deletes the chunks now, as far as their servers answer in time: a process that ends
+    /// with the failure of its upload has no later. The rest goes when this is dropped.
+    pub(crate) async fn tidy(&self) {
+        let chunks = self.disarm();
+        let left = match tokio::time::timeout(TIDY, delete_all(&self.servers, chunks.clone())).await
+        {
+            Ok(left) => left,
+            Err(_) => chunks,
+        };
+        self.restore(left);
     }
 }
 

@@ -255,15 +255,3 @@ proptest! {
         }
     }
 }
-
-/// `cargo test --release -p placement -- --ignored --nocapture speed`
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let volumes = grid(25, 4);
-    let start = std::time::Instant::now();
-    for seed in 0..20_000 {
-        std::hint::black_box(place(&volumes, EC63, &[], 3, seed)).unwrap();
-    }
-    println!("{:?} per placement over 100 volumes", start.elapsed() / 20_000);
-}

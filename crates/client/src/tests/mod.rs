@@ -4,5 +4,4 @@
 mod cluster;
 mod metadata;
 mod read;
-mod throughput;
 mod write;
