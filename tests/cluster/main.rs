@@ -13,4 +13,5 @@ mod harness;
 mod listings;
 mod losses;
 mod operations;
+mod refusals;
 mod server;
