@@ -108,6 +108,8 @@ pub struct VolumeFailure {
     pub address: String,
     /// What happened.
     pub reason: String,
+    /// Whether it had no room.
+    pub full: bool,
 }
 
 impl fmt::Display for VolumeFailure {
@@ -143,6 +145,11 @@ impl Error {
             Self::Precondition(_) => ErrorKind::Precondition,
             Self::Conflict(_) => ErrorKind::Conflict,
             Self::Exhausted(_) => ErrorKind::Exhausted,
+            Self::BelowQuorum { failures, .. }
+                if !failures.is_empty() && failures.iter().all(|f| f.full) =>
+            {
+                ErrorKind::Exhausted
+            }
             Self::Unavailable(_) | Self::BelowQuorum { .. } => ErrorKind::Unavailable,
             Self::Indeterminate(_) => ErrorKind::Indeterminate,
             Self::Corrupt(_) => ErrorKind::Corrupt,
@@ -185,5 +192,25 @@ impl From<model::Error> for Error {
             (ErrorKind::Corrupt, _) => Self::Corrupt(error),
             (ErrorKind::Internal, _) => Self::Internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quorum_missed_for_want_of_room_alone_is_exhausted() {
+        let failure = |full| VolumeFailure {
+            volume: VolumeId(1),
+            address: "127.0.0.1:1".into(),
+            reason: "no".into(),
+            full,
+        };
+        let kind =
+            |failures| Error::BelowQuorum { metachunk: 0, durable: 0, needed: 5, failures }.kind();
+        assert_eq!(kind(vec![failure(true), failure(true)]), ErrorKind::Exhausted);
+        assert_eq!(kind(vec![failure(true), failure(false)]), ErrorKind::Unavailable);
+        assert_eq!(kind(Vec::new()), ErrorKind::Unavailable);
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     counters::Counters,
     lane::Lane,
     plan::write::{Command, Event, WritePlan},
-    servers::ChunkServers,
+    servers::{ChunkServers, NotStored},
     stripe::Pieces,
     traces::Traces,
 };
@@ -132,7 +132,7 @@ impl Row {
 }
 
 /// What a PUT came to.
-type Answer = (usize, u32, Result<(), String>);
+type Answer = (usize, u32, Result<(), NotStored>);
 
 struct Driver {
     context: Arc<RowContext>,
@@ -228,7 +228,7 @@ impl Driver {
         &mut self,
         position: usize,
         attempt: u32,
-        result: Result<(), String>,
+        result: Result<(), NotStored>,
     ) -> Option<Event> {
         if !self.is_current(position, attempt) {
             return None;
@@ -237,7 +237,10 @@ impl Driver {
         match result {
             Ok(()) if drained => Some(Event::Acknowledged(position)),
             Ok(()) => {
-                self.note_failure(position, "it answered before the chunk was complete".into());
+                self.note_failure(
+                    position,
+                    NotStored::new("it answered before the chunk was complete"),
+                );
                 Some(Event::Failed(position))
             }
             Err(reason) => {
@@ -247,12 +250,13 @@ impl Driver {
         }
     }
 
-    fn note_failure(&mut self, position: usize, reason: String) {
+    fn note_failure(&mut self, position: usize, why: NotStored) {
+        let NotStored { reason, full } = why;
         let Some(Some((volume, ..))) = self.tries.get(position) else { return };
         let address = self.volumes.get(volume).map_or("", |v| &v.address).to_owned();
         tracing::debug!(%volume, address, reason, metachunk = self.number, "a position failed");
         self.context.servers.health.failed(*volume);
-        self.failures.push(VolumeFailure { volume: *volume, address, reason });
+        self.failures.push(VolumeFailure { volume: *volume, address, reason, full });
     }
 
     fn carry_out(&mut self, command: Command, plan: &WritePlan) -> ControlFlow<Option<RowOutcome>> {
@@ -292,7 +296,7 @@ impl Driver {
         let Some(Some((_, _, abort))) = self.tries.get(position) else { return };
         abort.abort();
         if !self.failures.iter().any(|f| Some(f.volume) == self.volume_of(position)) {
-            self.note_failure(position, why.to_owned());
+            self.note_failure(position, NotStored::new(why));
         }
     }
 
@@ -335,7 +339,7 @@ async fn put(
     origin: BlobId,
     body: crate::lane::LaneBody,
     wanted: impl Fn() + Clone + Send + Sync + 'static,
-) -> Result<(), String> {
+) -> Result<(), NotStored> {
     let (captured, answer) = servers.put(volume, chunk, origin, body, wanted.clone());
     tokio::pin!(answer);
     let unasked = async {

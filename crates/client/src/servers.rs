@@ -82,6 +82,21 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an error's explanation that are read.
 const MAX_EXPLANATION_BYTES: usize = 4096;
 
+/// Why a chunk was not stored.
+#[derive(Debug)]
+pub(crate) struct NotStored {
+    /// For people.
+    pub(crate) reason: String,
+    /// Whether the volume had no room for it.
+    pub(crate) full: bool,
+}
+
+impl NotStored {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), full: false }
+    }
+}
+
 /// The chunk servers of a cluster. Shared by everything a client does.
 pub(crate) struct ChunkServers {
     pool: HttpPool,
@@ -139,7 +154,7 @@ impl ChunkServers {
         origin: BlobId,
         body: LaneBody,
         wanted: impl Fn() + Send + Sync + 'static,
-    ) -> (Option<CaptureConnection>, impl Future<Output = Result<(), String>> + Send + 'static)
+    ) -> (Option<CaptureConnection>, impl Future<Output = Result<(), NotStored>> + Send + 'static)
     {
         let request = request(Method::PUT, volume.id, chunk)
             .header(ORIGIN, origin.to_string())
@@ -158,11 +173,15 @@ impl ChunkServers {
         });
         let (pool, address) = (self.pool.clone(), volume.address.clone());
         let answer = async move {
-            let request = request.map_err(|error| error.to_string())?;
-            let response = pool.send(&address, request).await.map_err(|error| chain(&error))?;
+            let request = request.map_err(|error| NotStored::new(error.to_string()))?;
+            let sent = pool.send(&address, request).await;
+            let response = sent.map_err(|error| NotStored::new(chain(&error)))?;
             match response.status() {
                 StatusCode::CREATED => Ok(()),
-                _ => Err(explain(response).await),
+                status => {
+                    let full = status == StatusCode::INSUFFICIENT_STORAGE;
+                    Err(NotStored { full, reason: explain(response).await })
+                }
             }
         };
         (captured, answer)
