@@ -29,15 +29,14 @@ const TABLE_BYTES: u64 = 16 << 20;
 pub struct Config {
     /// Blocks of tables kept in memory, for all partitions together.
     pub cache_bytes: u64,
-    /// What a partition gathers in memory before it is written out as a table. Up to four more
-    /// may queue behind a slow disk. The engine keeps the value a partition was created with.
+    /// What a partition gathers in memory before it is written out as a table. Some more of
+    /// that size, of all partitions together, may queue for the disk before writes wait.
     pub memtable_bytes: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        // 17 partitions: 17 MiB of memtables while the disk keeps up, five times that if not,
-        // and the cache.
+        // With 17 partitions some 34 MiB of memtables at most, and the cache.
         Self { cache_bytes: 32 << 20, memtable_bytes: 1 << 20 }
     }
 }
@@ -110,7 +109,10 @@ impl Shared {
     fn create(&self, name: &str) -> Result<Keyspace, ::fjall::Error> {
         let keyspace = self.database.keyspace(name, || {
             KeyspaceCreateOptions::default()
-                .max_memtable_size(self.memtable_bytes)
+                // We do that (`Partition::rotate`). The engine asks its worker once per write
+                // to a full memtable, through a queue into which the worker itself writes: full
+                // of such requests, it stops the worker for good.
+                .max_memtable_size(u64::MAX)
                 .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
                 .compaction_strategy(Arc::new(
                     Leveled::default().with_table_target_size(TABLE_BYTES),

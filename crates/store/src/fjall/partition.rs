@@ -2,12 +2,20 @@
 
 use super::Shared;
 use crate::{Change, Error, Pairs, Read, Store, bounds, check};
-use ::fjall::{Keyspace, Readable, Snapshot};
-use parking_lot::RwLock;
+use ::fjall::{AbstractTree, Keyspace, PersistMode, Readable, Snapshot};
+use parking_lot::{RwLock, RwLockWriteGuard};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+/// Full memtables of a partition that may queue for the disk. The engine's bound is four.
+const MAX_SEALED: usize = 3;
+
+/// Full memtables of all partitions that may queue for the disk.
+const MAX_QUEUED: usize = 16;
 
 /// A [`Store`] in one keyspace of a [`FjallDatabase`](super::FjallDatabase).
 pub struct Partition {
@@ -49,6 +57,34 @@ impl Partition {
         let current = RwLock::new(Current { keyspace, generation: latest });
         Ok(Self { shared, name: name.to_owned(), current })
     }
+
+    /// Waits while too much is queued for the disk: before the lock, where it holds up no
+    /// reader, and below the numbers at which the engine would wait, since its waiting does not
+    /// end if its worker has failed.
+    fn wait_for_flushes(&self) -> Result<(), Error> {
+        let database = &self.shared.database;
+        loop {
+            let sealed = self.current.read().keyspace.sealed_memtable_count();
+            if sealed < MAX_SEALED && database.outstanding_flushes() < MAX_QUEUED {
+                return Ok(());
+            }
+            // Writes nothing of note, and says whether the engine has given up.
+            let alive = database.persist(PersistMode::Buffer);
+            alive.map_err(|error| Error::engine("write", error))?;
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Hands a full memtable to the engine's worker, to be written out. Its batches are made
+    /// durable in the journal first, so that no table is ever ahead of the journal.
+    fn rotate(&self, current: &Current) -> Result<(), Error> {
+        if current.keyspace.tree.active_memtable().size() < self.shared.memtable_bytes {
+            return Ok(());
+        }
+        self.shared.sync()?;
+        let rotated = current.keyspace.rotate_memtable();
+        rotated.map(drop).map_err(|error| Error::engine("write", error))
+    }
 }
 
 fn keyspace_name(partition: &str, generation: u64) -> String {
@@ -73,6 +109,7 @@ impl Store for Partition {
         check(&batch)?;
         // All changes of a batch get one sequence number, so a key may only occur once.
         let changes: BTreeMap<_, _> = batch.into_iter().collect();
+        self.wait_for_flushes()?;
         let current = self.current.write();
         let mut batch = self.shared.database.batch();
         for (key, value) in changes {
@@ -83,7 +120,8 @@ impl Store for Partition {
         }
         batch.commit().map_err(|error| Error::engine("write", error))?;
         self.shared.written.fetch_add(1, Ordering::Release);
-        Ok(())
+        // Writers still have to wait for what follows, readers do not.
+        self.rotate(&RwLockWriteGuard::downgrade(current))
     }
 
     fn sync(&self) -> Result<(), Error> {
