@@ -9,7 +9,12 @@ use openraft::{
 };
 use std::{sync::Arc, time::Duration};
 use store::{Read, Store};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{
+    Mutex,
+    mpsc::{self, error::SendTimeoutError},
+    oneshot, watch,
+};
+use tokio::time::timeout;
 
 /// Commands that wait for the batch before them; more wait at the sender.
 const QUEUE: usize = 4 * MAX_BATCH;
@@ -140,10 +145,18 @@ impl Partition {
         let entry = EncodedEntry(Bytes::from(entry.encode()?));
         let (answer, answered) = oneshot::channel();
         let pending = Pending { entry, answer };
-        if self.0.proposals.send(pending).await.is_err() {
-            return Err(stopped());
+        match self.0.proposals.send_timeout(pending, DEADLINE).await {
+            Ok(()) => {}
+            Err(SendTimeoutError::Closed(_)) => return Err(stopped()),
+            Err(SendTimeoutError::Timeout(_)) => {
+                let message = format!(
+                    "partition {}: too many commands wait for a quorum of its replicas",
+                    self.0.id
+                );
+                return Err(Error::unavailable(message).into());
+            }
         }
-        match tokio::time::timeout(DEADLINE, answered).await {
+        match timeout(DEADLINE, answered).await {
             Ok(Ok(reply)) => Ok(reply??),
             Ok(Err(_)) => Err(unknown("the partition stopped before it answered")),
             Err(_) => Err(unknown("no quorum of the partition's replicas answered in time")),
@@ -155,7 +168,7 @@ impl Partition {
         self.check_leads()?;
         let (answer, answered) = oneshot::channel();
         self.0.readers.send(answer).map_err(|_| stopped())?;
-        match tokio::time::timeout(DEADLINE, answered).await {
+        match timeout(DEADLINE, answered).await {
             Ok(Ok(result)) => result?,
             Ok(Err(_)) => return Err(stopped()),
             Err(_) => {
@@ -213,6 +226,10 @@ async fn propose_batches(raft: Raft, mut queue: mpsc::Receiver<Pending>) {
             return;
         };
         let Ok(permit) = ahead.clone().acquire_owned().await else { return };
+        // Nobody waits for it any more, and it is not in the log: it need not come to be.
+        if first.answer.is_closed() {
+            continue;
+        }
         let mut bytes = first.entry.0.len();
         let mut batch = vec![first];
         while batch.len() < MAX_BATCH {
@@ -230,8 +247,11 @@ async fn propose_batches(raft: Raft, mut queue: mpsc::Receiver<Pending>) {
         match raft.client_write_ff(Batch(entries)).await {
             Ok(answered) => {
                 tokio::spawn(async move {
-                    let result = answered.await;
+                    // The library never answers for an entry that a snapshot from another
+                    // leader has covered; others must not wait for that.
+                    let result = timeout(DEADLINE, answered).await;
                     drop(permit);
+                    let Ok(result) = result else { return };
                     give_answers(result.map(|r| r.map(|w| w.data)).ok(), answers);
                 });
             }
@@ -287,8 +307,11 @@ async fn confirm_reads(
         while let Ok(reader) = waiting.try_recv() {
             readers.push(reader);
         }
-        let confirmed: Result<Option<LogId>, _> = raft.ensure_linearizable().await;
-        let result = confirmed.map(|_| ()).map_err(refuse_read);
+        // A leader deposed before its first entry was committed may wait for it in vain.
+        let result = match timeout(DEADLINE, raft.ensure_linearizable()).await {
+            Ok(confirmed) => confirmed.map(|_: Option<LogId>| ()).map_err(refuse_read),
+            Err(_) => Err(Error::unavailable("no quorum of the replicas answered in time").into()),
+        };
         for reader in readers {
             let _ = reader.send(result.clone());
         }
