@@ -12,6 +12,9 @@ use state::{Answer, Command, Commit, Damage, DeleteObject, UpdateObject};
 /// Most chunks in one report of damage.
 const MAX_DAMAGES: usize = 1024;
 
+/// Damages in one command, which has room for them however long the object's name is.
+const COMMAND_DAMAGES: usize = 128;
+
 impl Services {
     fn grace(&self) -> u64 {
         self.0.0.config.delete_grace.as_micros() as u64
@@ -149,7 +152,10 @@ impl Services {
         }
         if !damages.is_empty() {
             metrics::counter!("cairn_damaged_chunks_total").increment(damages.len() as u64);
-            partition.propose(self.0.now(), None, Command::QueueRepair { damages }).await?;
+            for damages in damages.chunks(COMMAND_DAMAGES) {
+                let command = Command::QueueRepair { damages: damages.to_vec() };
+                partition.propose(self.0.now(), None, command).await?;
+            }
         }
         Ok(v1::Empty {})
     }

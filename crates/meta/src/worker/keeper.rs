@@ -58,6 +58,16 @@ async fn keep_log_short(node: &Node, partition: &Partition) {
     let written = node.0.wal.bytes_after(id.0, last);
     let trigger = partition.raft().trigger();
     if written > node.0.config.snapshot_log_bytes.max(partition.store().size()) {
+        // One that does not fit would be the end of the replica, and again after a restart.
+        let room = disk_room(node).await;
+        let needed = node.0.config.reserve_bytes.saturating_add(2 * partition.store().size());
+        if room.is_some_and(|free| free < needed) {
+            tracing::warn!(
+                partition = %id, room, needed,
+                "no snapshot is taken, and the log is not cut: the disk has no room for it"
+            );
+            return;
+        }
         tracing::info!(partition = %id, written, "taking a snapshot");
         if let Err(error) = trigger.snapshot().await {
             tracing::warn!(partition = %id, %error, "no snapshot was taken");
@@ -78,4 +88,9 @@ async fn keep_log_short(node: &Node, partition: &Partition) {
     {
         tracing::warn!(partition = %id, %error, "the log was not cut");
     }
+}
+
+/// Free bytes where snapshots are kept, if they are known.
+async fn disk_room(node: &Node) -> Option<u64> {
+    node.0.wal.space().await.ok().map(|room| room.free)
 }

@@ -4,13 +4,17 @@ use crate::{
     node::Node,
     partition::{Partition, Refusal},
 };
-use model::{Error, PartitionId};
+use model::{Error, PartitionId, PartitionTable};
 use proto::v1::{self, update_account_states_request as message};
 use state::{Command, ContainerState, read};
 use std::{collections::BTreeSet, time::Duration};
+use store::Read;
 
-/// States delivered in one round.
-const BATCH: usize = 500;
+/// States delivered in one command: as many as fit in it if all names are as long as they may be.
+const BATCH: usize = 400;
+
+/// How long the other node may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long changes of counters gather before they are delivered: many changes of one container
 /// are then one message.
@@ -52,30 +56,35 @@ impl Node {
         let _ = tokio::time::timeout(WAIT, all).await;
     }
 
-    /// Delivers one batch; false if there was nothing to deliver.
+    /// Delivers a batch to each destination; false if there was nothing to deliver. One that
+    /// cannot be reached does not keep the others from being told.
     async fn deliver(&self, partition: &Partition) -> Result<bool, Refusal> {
         let _turn = partition.turn().await;
         let table = self.0.registry.logged()?.slots.clone();
         let destinations: BTreeSet<_> = table.ranges().iter().map(|(_, id)| *id).collect();
-        let mut any = false;
+        let (mut any, mut refused) = (false, None);
         for destination in destinations {
             let states = {
                 let view = partition.local();
                 if read::status(&*view).map_err(failed)?.outbox == 0 {
-                    return Ok(any);
+                    break;
                 }
-                read::outbox(&*view, &table, destination, 0, BATCH).map_err(failed)?.states
+                first_states(&*view, &table, destination).map_err(failed)?
             };
             if states.is_empty() {
                 continue;
             }
-            any = true;
             let indexes = states.iter().map(|s| s.index).collect();
-            self.tell(partition.id(), destination, states).await?;
-            let delivered = Command::OutboxDelivered { indexes };
-            partition.propose(self.now(), None, delivered).await?;
+            match self.tell(partition.id(), destination, states).await {
+                Ok(()) => {
+                    any = true;
+                    let delivered = Command::OutboxDelivered { indexes };
+                    partition.propose(self.now(), None, delivered).await?;
+                }
+                Err(refusal) => refused = Some(refusal),
+            }
         }
-        Ok(any)
+        refused.map_or(Ok(any), Err)
     }
 
     async fn tell(
@@ -93,13 +102,30 @@ impl Node {
         let leader = there.leader_address().ok_or_else(|| {
             Error::unavailable(format!("partition {destination} has no leader at the moment"))
         })?;
-        let request = v1::UpdateAccountStatesRequest {
+        let mut request = tonic::Request::new(v1::UpdateAccountStatesRequest {
             source: source.0,
             partition: destination.0,
             states: states.into_iter().map(state_to).collect(),
-        };
+        });
+        request.set_timeout(ANSWER);
         let sent = self.0.peers.get(&leader)?.update_account(request).await;
         sent.map(|_| ()).map_err(|status| proto::from_status(&status).into())
+    }
+}
+
+/// The first states for a destination, wherever in the outbox they are.
+fn first_states(
+    view: &dyn Read,
+    table: &PartitionTable,
+    destination: PartitionId,
+) -> Result<Vec<ContainerState>, state::Failure> {
+    let mut after = 0;
+    loop {
+        let batch = read::outbox(view, table, destination, after, BATCH)?;
+        if !batch.states.is_empty() || !batch.more {
+            return Ok(batch.states);
+        }
+        after = batch.upto;
     }
 }
 
@@ -118,4 +144,31 @@ fn state_to(state: ContainerState) -> message::State {
 
 fn failed(failure: state::Failure) -> Refusal {
     Error::internal(failure.to_string()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use state::ContainerCounters;
+
+    #[test]
+    fn a_full_batch_of_the_longest_names_fits_in_a_command() {
+        let longest = "x".repeat(256);
+        let state = ContainerState {
+            index: u64::MAX,
+            account: longest.parse().unwrap(),
+            container: longest.parse().unwrap(),
+            counters: Some(ContainerCounters {
+                objects: u64::MAX,
+                bytes: u64::MAX,
+                modified: u64::MAX,
+            }),
+        };
+        let command = Command::ApplyContainerStates {
+            source: PartitionId(u32::MAX),
+            states: vec![state; BATCH],
+        };
+        let entry = state::Entry { index: 0, time: u64::MAX, request: None, command };
+        entry.encode().unwrap();
+    }
 }
