@@ -106,6 +106,16 @@ impl Node {
         let wal = Wal::open(disk.clone(), log_dir.clone(), log_config)
             .await
             .map_err(|source| Error::Log { path: log_dir, source: source.into() })?;
+        // Votes and acknowledged entries were in it: without them this would be another node
+        // under the old one's name.
+        if identity.cluster.is_some() && wal.groups().is_empty() {
+            return Err(Error::Identity {
+                path: config.data_dir,
+                why: "the node belongs to a cluster, and its log is gone: put the directory \
+                      `log` back, or start with an empty data directory as a new node"
+                    .to_owned(),
+            });
+        }
         let stores = open_stores(&seams, &config)?;
         let peers = Arc::new(Peers::new(seams.connector.clone(), key));
 
@@ -278,14 +288,17 @@ impl Opening<'_> {
         let snapshots = SnapshotDir::open(disk.clone(), dir.clone()).map_err(io)?;
         let (changed, applied) = watch::channel(0);
         let purged = self.wal.purged(id.0).map(|(index, _)| index);
-        let machine = Machine::open(id, disk, store.clone(), snapshots.clone(), purged, changed)
-            .map_err(io)?;
+        let log = LogStore::new(id.0, self.wal.clone());
+        let mut machine =
+            Machine::open(id, disk, store.clone(), snapshots.clone(), purged, changed)
+                .map_err(io)?;
+        machine.finish_install(&log).await.map_err(io)?;
         let failed = |why: String| Error::Partition { partition: id, why };
         let raft = Raft::new(
             self.id.0,
             consensus_config(id).map_err(failed)?,
             Network::new(id, self.peers.clone()),
-            LogStore::new(id.0, self.wal.clone()),
+            log,
             machine,
         )
         .await

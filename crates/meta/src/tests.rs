@@ -274,3 +274,129 @@ async fn another_number_of_partitions_is_refused() {
     let error = opened.err().expect("refused").to_string();
     assert!(error.contains("1 partitions") && error.contains("set it back"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_without_its_log_does_not_start() {
+    let cluster = Cluster::new(1);
+    close_all(cluster.start().await).await;
+    std::fs::remove_dir_all(cluster.path(0).join("log")).unwrap();
+    let address = cluster.addresses[0].clone();
+    let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
+    config.partitions = 1;
+    let error = Node::open(config, seams(), key()).await.err().expect("refused").to_string();
+    assert!(error.contains("its log is gone"), "{error}");
+}
+
+/// A follower of three that is away while the others go on and cut their logs: the cluster, the
+/// nodes that go on, and which one is away.
+async fn left_behind() -> (Cluster, Vec<Served>, usize) {
+    let cluster = Cluster::new(3);
+    let mut nodes = cluster.start().await;
+    let first = leader(&nodes).await;
+    create(&first, 0..20).await;
+    let away = nodes.iter().position(|n| n.id() != first.id()).unwrap();
+    drop(first);
+    nodes.remove(away).close().await;
+    let leading = leader(&nodes).await;
+    for round in 1..4 {
+        create(&leading, round * 100..(round + 1) * 100).await;
+        snapshot(&leading).await;
+    }
+    cut(&leading).await;
+    (cluster, nodes, away)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_received_before_a_crash_and_not_installed_is_installed_at_the_start() {
+    let (cluster, mut nodes, away) = left_behind().await;
+    let leading = leader(&nodes).await;
+    let (_, newest) = leading.0.snapshots[&PartitionId(1)].newest().unwrap().unwrap();
+    let to = cluster.path(away).join("snapshots/p1").join(newest.path().file_name().unwrap());
+    std::fs::copy(newest.path(), to).unwrap();
+
+    let back = cluster.open(away).await;
+    wait_for("the replica catches up", || count(&back) == 320).await;
+    create(&leading, 400..410).await;
+    wait_for("it goes on with the log", || count(&back) == 330).await;
+    nodes.push(back);
+    close_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_that_end_early_are_refused_and_leave_nothing() {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    let node = leader(&nodes).await;
+    create(&node, 0..20).await;
+    snapshot(&node).await;
+    let snapshots = &node.0.snapshots[&PartitionId(1)];
+    let (meta, file) = snapshots.newest().unwrap().unwrap();
+    let metrics = data(&node).metrics();
+    let bytes = std::fs::read(file.path()).unwrap();
+    let part =
+        |header, data| proto::v1::SnapshotPart { partition: 1, target: metrics.id, header, data };
+    let header = postcard::to_stdvec(&(metrics.vote, &meta)).unwrap();
+    let half = bytes[..bytes.len() / 2].to_vec();
+    let stream = tokio_stream::iter([part(header, Default::default()), part(vec![], half.into())]);
+    let mut peer = node.0.peers.get(&cluster.addresses[0]).unwrap();
+    let status = peer.install_snapshot(stream).await.expect_err("it is not whole");
+    assert!(status.message().contains("damaged"), "{status}");
+
+    create(&node, 20..30).await;
+    assert_eq!(count(&node), 30, "the replica goes on");
+    let names = std::fs::read_dir(cluster.path(0).join("snapshots/p1")).unwrap();
+    assert_eq!(names.count(), 1, "nothing is left of it");
+    drop(node);
+    close_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_snapshots_are_received_at_once() {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    let node = leader(&nodes).await;
+    create(&node, 0..20).await;
+    snapshot(&node).await;
+    let snapshots = &node.0.snapshots[&PartitionId(1)];
+    let (meta, file) = snapshots.newest().unwrap().unwrap();
+    let bytes: bytes::Bytes = std::fs::read(file.path()).unwrap().into();
+    let (one, other) = (snapshots.receive().unwrap(), snapshots.receive().unwrap());
+    one.write(0, bytes.clone()).await.unwrap();
+    other.write(0, bytes.slice(..10)).await.unwrap();
+    one.keep(snapshots, &meta).await.unwrap();
+    other.keep(snapshots, &meta).await.expect_err("it is not whole");
+    assert_eq!(std::fs::read(file.path()).unwrap(), bytes);
+    drop(node);
+    close_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_and_reads_without_a_quorum_end_in_time_and_go_on_with_it() {
+    let cluster = Cluster::new(3);
+    let mut nodes = cluster.start().await;
+    let alone = leader(&nodes).await;
+    let place = nodes.iter().position(|n| n.id() == alone.id()).unwrap();
+    let kept = nodes.remove(place);
+    close_all(nodes).await;
+    let partition = data(&alone);
+    let propose = |n: u32| {
+        let account = format!("alone-{n}").parse().unwrap();
+        let command = Command::CreateAccount { account, properties: Properties::new() };
+        let (partition, now) = (partition.clone(), alone.now());
+        async move { partition.propose(now, None, command).await }
+    };
+    let many = futures::future::join_all((0..10_000).map(propose));
+    let (answers, read) = timeout(PATIENCE, async { tokio::join!(many, partition.read()) })
+        .await
+        .expect("nothing waits for ever");
+    assert!(answers.iter().all(Result::is_err));
+    assert!(read.is_err());
+
+    let mut nodes = vec![kept];
+    for n in (0..3).filter(|n| *n != place) {
+        nodes.push(cluster.open(n).await);
+    }
+    let leading = leader(&nodes).await;
+    timeout(PATIENCE, create(&leading, 0..20)).await.expect("commands are taken again");
+    close_all(nodes).await;
+}

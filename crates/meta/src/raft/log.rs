@@ -28,6 +28,17 @@ impl LogStore {
         Self { group, wal }
     }
 
+    /// Whether the log has this very entry.
+    pub async fn has(&self, id: LogId) -> Result<bool, StorageError> {
+        let found = self.read(id.index..=id.index, usize::MAX).await?;
+        Ok(found.first().is_some_and(|entry| entry.log_id == id))
+    }
+
+    /// Removes the entries from an index on.
+    pub async fn forget_from(&self, index: u64) -> Result<(), StorageError> {
+        self.wal.truncate(self.group, index).await.map_err(write_failed)
+    }
+
     async fn read(
         &self,
         range: impl RangeBounds<u64>,
@@ -139,7 +150,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.wal.truncate(self.group, log_id.index).await.map_err(write_failed)
+        self.forget_from(log_id.index).await
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {

@@ -2,7 +2,8 @@
 //! partition's store, together with the applied index.
 
 use super::{
-    LogId, Membership, Replies, SnapshotDir, SnapshotFile, StorageError, TypeConfig, sequence,
+    LogId, LogStore, Membership, Replies, SnapshotDir, SnapshotFile, StorageError, TypeConfig,
+    sequence,
     snapshot::{self, Meta},
 };
 use disk::Disk;
@@ -85,6 +86,34 @@ impl Machine {
                 ),
             ));
         };
+        self.install(&meta, &file)
+    }
+
+    /// Ends what a crash interrupted: a received snapshot that neither store nor log reach is
+    /// installed. The library would take it for installed, and no leader would send it again.
+    ///
+    /// # Errors
+    /// The log, the snapshot or the store cannot be used.
+    pub async fn finish_install(&mut self, log: &LogStore) -> io::Result<()> {
+        let applied = self.applied.map(|id| id.index);
+        if self.snapshots.newest_index()? <= applied {
+            return Ok(());
+        }
+        let Some((meta, file)) = self.snapshots.newest()? else { return Ok(()) };
+        let Some(last) = meta.last_log_id.filter(|last| Some(last.index) > applied) else {
+            return Ok(());
+        };
+        if log.has(last).await.map_err(io::Error::other)? {
+            return Ok(());
+        }
+        tracing::warn!(
+            partition = %self.partition, ?applied, snapshot = last.index,
+            "a snapshot was received and not installed: it is installed now"
+        );
+        // What the log has at its end was never committed if it contradicts the snapshot, and is
+        // in the snapshot if it does not.
+        let behind = applied.map_or(0, |applied| applied + 1);
+        log.forget_from(behind).await.map_err(io::Error::other)?;
         self.install(&meta, &file)
     }
 
@@ -193,20 +222,27 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Ok(Box::new(received.map_err(|e| StorageIOError::write_snapshot(None, AnyError::new(&e)))?))
     }
 
+    /// The file was checked and kept before the library heard of it, because the library cuts the
+    /// log without waiting for this.
     async fn install_snapshot(
         &mut self,
         meta: &Meta,
         file: Box<SnapshotFile>,
     ) -> Result<(), StorageError> {
-        let kept = self.snapshots.keep(*file, meta);
-        kept.and_then(|file| self.install(meta, &file)).map_err(|error| {
+        let (store, last) = (self.store.clone(), (meta.last_log_id, meta.last_membership.clone()));
+        let restored = disk::offload(&*self.disk, move || {
+            snapshot::restore(&file, &*store, own_records(last.0, &last.1)?)
+        })
+        .await;
+        restored.and_then(|()| self.load()).map_err(|error| {
             tracing::error!(partition = %self.partition, %error, "cannot install a snapshot");
             StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into()
         })
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
-        let newest = self.snapshots.newest();
+        let snapshots = self.snapshots.clone();
+        let newest = disk::offload(&*self.disk, move || snapshots.newest()).await;
         let newest = newest.map_err(|e| StorageIOError::read_snapshot(None, AnyError::new(&e)))?;
         Ok(newest.map(|(meta, file)| Snapshot { meta, snapshot: Box::new(file) }))
     }

@@ -9,11 +9,15 @@
 use bytes::Bytes;
 use disk::{Disk, File, Mode};
 use openraft::SnapshotMeta;
+use parking_lot::Mutex;
 use std::{
     io::{self, IoSlice},
     ops::Bound,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use store::{Change, Read, Store};
 
@@ -41,6 +45,21 @@ pub struct SnapshotFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     file: Arc<dyn File>,
+    /// Of one that is not kept: removes it.
+    _temporary: Option<Arc<Temporary>>,
+}
+
+/// A file that goes with its last handle, unless it was renamed meanwhile.
+struct Temporary {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Whatever stays is removed at the next start.
+        let _ = self.disk.remove_file(&self.path);
+    }
 }
 
 impl std::fmt::Debug for SnapshotFile {
@@ -50,6 +69,12 @@ impl std::fmt::Debug for SnapshotFile {
 }
 
 impl SnapshotFile {
+    /// Where it is.
+    #[cfg(test)]
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Up to `len` bytes from `offset`; empty at the end.
     pub async fn read(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let file = self.file.clone();
@@ -60,6 +85,13 @@ impl SnapshotFile {
             Ok(buf.into())
         })
         .await
+    }
+
+    /// Checks a file that was received, and makes it one of the snapshots kept.
+    pub async fn keep(self, dir: &SnapshotDir, meta: &Meta) -> io::Result<Self> {
+        let (dir, meta) = (dir.clone(), meta.clone());
+        let disk = self.disk.clone();
+        disk::offload(&*disk, move || dir.keep(self, &meta)).await
     }
 
     /// Writes bytes that came from another node.
@@ -74,6 +106,10 @@ impl SnapshotFile {
 pub struct SnapshotDir {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Counts temporary files: two senders at once must not get the same one.
+    temporaries: Arc<AtomicU64>,
+    /// Held while a snapshot gets its name and older ones go.
+    keeping: Arc<Mutex<()>>,
 }
 
 impl SnapshotDir {
@@ -86,7 +122,7 @@ impl SnapshotDir {
                 disk.remove_file(&dir.join(entry.name))?;
             }
         }
-        Ok(Self { disk, dir })
+        Ok(Self { disk, dir, temporaries: Arc::default(), keeping: Arc::default() })
     }
 
     /// Names of the complete snapshots, oldest first: they carry the log index in fixed width.
@@ -109,21 +145,27 @@ impl SnapshotDir {
 
     /// A file to receive a snapshot into.
     pub fn receive(&self) -> io::Result<SnapshotFile> {
-        self.temporary("received.tmp")
+        self.temporary("received")
     }
 
-    fn temporary(&self, name: &str) -> io::Result<SnapshotFile> {
-        let path = self.dir.join(name);
-        if self.disk.exists(&path)? {
-            self.disk.remove_file(&path)?;
-        }
+    fn temporary(&self, kind: &str) -> io::Result<SnapshotFile> {
+        let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(format!("{kind}-{number}.tmp"));
         let file = self.disk.open(&path, Mode::CreateNew)?;
-        Ok(SnapshotFile { disk: self.disk.clone(), path, file })
+        let temporary = Temporary { disk: self.disk.clone(), path: path.clone() };
+        let _temporary = Some(Arc::new(temporary));
+        Ok(SnapshotFile { disk: self.disk.clone(), path, file, _temporary })
+    }
+
+    /// The log index of the newest snapshot, whole or not.
+    pub fn newest_index(&self) -> io::Result<Option<u64>> {
+        let names = self.names()?;
+        Ok(names.last().and_then(|name| name.strip_suffix(".snapshot")?.parse().ok()))
     }
 
     /// Writes what `view` shows, checks it by reading it back, and keeps it.
     pub fn write(&self, meta: &Meta, view: &dyn Read) -> io::Result<SnapshotFile> {
-        let target = self.temporary("written.tmp")?;
+        let target = self.temporary("written")?;
         let mut writer = Writer::new(target.file.clone());
         let header = postcard::to_stdvec(meta).map_err(io::Error::other)?;
         writer.put(MAGIC)?;
@@ -157,6 +199,7 @@ impl SnapshotDir {
             return Err(damaged("it does not describe the snapshot it should"));
         }
         let path = self.dir.join(Self::name(meta));
+        let _one_at_a_time = self.keeping.lock();
         self.disk.rename(&file.path, &path)?;
         self.disk.sync_dir(&self.dir)?;
         let names = self.names()?;
@@ -164,17 +207,25 @@ impl SnapshotDir {
             self.disk.remove_file(&self.dir.join(old))?;
         }
         self.disk.sync_dir(&self.dir)?;
-        Ok(SnapshotFile { path, ..file })
+        // The name of a temporary file is not used again: nothing is there to remove.
+        Ok(SnapshotFile { path, _temporary: None, ..file })
     }
 
     /// The newest snapshot that is whole. A damaged one is reported and passed over.
     pub fn newest(&self) -> io::Result<Option<(Meta, SnapshotFile)>> {
         for name in self.names()?.iter().rev() {
             let path = self.dir.join(name);
-            let file = self.disk.open(&path, Mode::Read)?;
+            let file = match self.disk.open(&path, Mode::Read) {
+                Ok(file) => file,
+                // Two newer ones were kept since the names were read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             match scan(&*file, &mut |_, _| Ok(())) {
                 Ok(meta) => {
-                    return Ok(Some((meta, SnapshotFile { disk: self.disk.clone(), path, file })));
+                    let disk = self.disk.clone();
+                    let file = SnapshotFile { disk, path, file, _temporary: None };
+                    return Ok(Some((meta, file)));
                 }
                 Err(error) => {
                     tracing::error!(path = %path.display(), %error, "a snapshot is damaged");

@@ -95,18 +95,21 @@ impl v1::peer_server::Peer for Services {
         let replica = self.replica(first.partition, first.target).map_err(refuse)?;
         let (vote, meta): (Vote<u64>, _) =
             postcard::from_bytes(&first.header).map_err(|_| missing())?;
-        let failed = |e: &dyn std::fmt::Display| refuse(Error::unavailable(e.to_string()));
-        let raft = replica.raft();
-        let file = raft.begin_receiving_snapshot().await.map_err(|e| failed(&e))?;
+        let failed = |e: std::io::Error| refuse(Error::unavailable(e.to_string()));
+        let snapshots = &self.0.0.snapshots[&replica.id()];
+        let file = snapshots.receive().map_err(failed)?;
         let mut offset = 0;
         while let Some(part) = parts.message().await? {
             let len = part.data.len() as u64;
-            file.write(offset, part.data).await.map_err(|e| failed(&e))?;
+            file.write(offset, part.data).await.map_err(failed)?;
             offset += len;
         }
-        let snapshot = Snapshot { meta, snapshot: file };
+        // Whole, checked and durable before the library hears of it: it cuts the log at once, and
+        // takes a snapshot that cannot be installed for the end of the replica.
+        let kept = file.keep(snapshots, &meta).await.map_err(failed)?;
+        let snapshot = Snapshot { meta, snapshot: Box::new(kept) };
         let installed: Result<SnapshotResponse<u64>, Fatal<u64>> =
-            raft.install_full_snapshot(vote, snapshot).await;
+            replica.raft().install_full_snapshot(vote, snapshot).await;
         Ok(Response::new(v1::RaftMessage {
             partition: first.partition,
             target: first.target,
