@@ -1,6 +1,6 @@
 //! What a process serves, put together.
 
-use crate::{AccessKey, Io};
+use crate::{AccessKey, Io, greeting::Greeting};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode, header};
@@ -89,7 +89,8 @@ impl App {
             let app = self.clone();
             async move { Ok::<_, Infallible>(app.answer(request).await) }
         });
-        let connection = builder.serve_connection(TokioIo::new(io), service).into_owned();
+        let io = TokioIo::new(Greeting::new(io, HEAD_TIMEOUT));
+        let connection = builder.serve_connection(io, service).into_owned();
         let ended = match watcher {
             Some(watcher) => watcher.watch(connection).await,
             None => connection.await,

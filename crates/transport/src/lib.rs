@@ -12,6 +12,7 @@
 mod app;
 mod auth;
 mod connect;
+mod greeting;
 mod listen;
 mod pool;
 
