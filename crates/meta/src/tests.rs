@@ -400,3 +400,70 @@ async fn commands_and_reads_without_a_quorum_end_in_time_and_go_on_with_it() {
     timeout(PATIENCE, create(&leading, 0..20)).await.expect("commands are taken again");
     close_all(nodes).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_in_steps_that_is_repeated_spares_a_container_made_meanwhile() {
+    const MARKERS: usize = 1500;
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    let node = leader(&nodes).await;
+    let services = Services(node.clone());
+    let (account, container) = ("a".to_owned(), "c".to_owned());
+    let make = |id: u8| proto::v1::CreateContainerRequest {
+        account: account.clone(),
+        container: container.clone(),
+        versioning: Some(-1),
+        request_id: vec![id; 16],
+        ..Default::default()
+    };
+    assert!(services.create_container(make(1)).await.unwrap().created);
+    let names = (account.parse().unwrap(), container.parse().unwrap());
+    let id = model::ContainerId::of(&names.0, &names.1);
+    let partition = data(&node);
+    let propose = async |command| partition.propose(node.now(), None, command).await.unwrap();
+    let view = partition.read().await.map_err(|e| format!("{e:?}")).unwrap();
+    let incarnation = read::show_container(&*view, &id).unwrap().incarnation;
+    let covered = (0..MARKERS).map(|n| async move {
+        let object: model::ObjectName = n.to_string().parse().unwrap();
+        let commit = state::Commit {
+            container: id,
+            incarnation,
+            object: object.clone(),
+            blob: model::BlobId::new(id.slot(), rand::random()),
+            extent: None,
+            size: 0,
+            hash: None,
+            md5: None,
+            mime_type: String::new(),
+            policy: "EC42".parse().unwrap(),
+            properties: Properties::new(),
+            precondition: model::Precondition::None,
+            delete_grace: 0,
+        };
+        let answer = propose(Command::Commit(Box::new(commit))).await;
+        let state::Answer::Committed { version, .. } = answer else { panic!("{answer:?}") };
+        for version in [None, Some(version)] {
+            propose(Command::DeleteObject(state::DeleteObject {
+                container: id,
+                object: object.clone(),
+                version,
+                precondition: model::Precondition::None,
+                delete_grace: 0,
+            }))
+            .await;
+        }
+    });
+    futures::future::join_all(covered).await;
+
+    let delete = || proto::v1::DeleteContainerRequest {
+        account: account.clone(),
+        container: container.clone(),
+        request_id: vec![2; 16],
+    };
+    services.delete_container(delete()).await.unwrap();
+    assert!(services.create_container(make(3)).await.unwrap().created);
+    services.delete_container(delete()).await.unwrap();
+    assert!(!services.create_container(make(4)).await.unwrap().created, "it is still there");
+    drop(services);
+    close_all(nodes).await;
+}

@@ -2,7 +2,7 @@
 
 use super::{Services, changes_from, container_of, mismatched, read_failed};
 use crate::partition::Refusal;
-use model::{ListQuery, PolicyName, Versioning};
+use model::{ListQuery, PolicyName, RequestId, Versioning};
 use proto::{convert::properties_from, v1};
 use state::{Answer, Command, CreateContainer, UpdateContainer};
 
@@ -14,7 +14,7 @@ impl Services {
         Ok(name)
     }
 
-    pub(super) async fn create_container(
+    pub(crate) async fn create_container(
         &self,
         message: v1::CreateContainerRequest,
     ) -> Result<v1::CreatedResponse, Refusal> {
@@ -66,7 +66,7 @@ impl Services {
         Ok(v1::Empty {})
     }
 
-    pub(super) async fn delete_container(
+    pub(crate) async fn delete_container(
         &self,
         message: v1::DeleteContainerRequest,
     ) -> Result<v1::Empty, Refusal> {
@@ -74,9 +74,12 @@ impl Services {
         let partition = self.0.of_container(&id)?;
         let command = Command::DeleteContainer { container: id };
         let mut answer = self.propose(partition, &message.request_id, command.clone()).await?;
-        // Delete markers go a bounded number at a time; the rest is this server's own doing.
+        // Delete markers go a bounded number at a time. Each step has an id that follows from the
+        // request's: a repetition is answered, and spares a container that was made meanwhile.
+        let mut step = message.request_id;
         while let Answer::ContainerDeleted { complete: false } = answer {
-            answer = partition.propose(self.0.now(), None, command.clone()).await?;
+            step = blake3::hash(&step).as_bytes()[..RequestId::LEN].to_vec();
+            answer = self.propose(partition, &step, command.clone()).await?;
         }
         self.0.deliver_outbox(partition.id()).await;
         Ok(v1::Empty {})
