@@ -3,8 +3,10 @@
 use crate::history::{Progress, batch, progress};
 use crate::{directory, open};
 use std::fs::{self, File};
+use std::ops::Bound::Unbounded;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use store::{Error, FjallDatabase};
 use tempfile::TempDir;
 
@@ -76,6 +78,52 @@ fn a_journal_cut_short_is_a_prefix() {
         assert_eq!(found.batches, last);
     }
     assert_eq!(last, BATCHES);
+}
+
+/// A clear may not rest on what it leaves in the journal. That shows once older journals are
+/// gone: what is left of them is in the tables that a clear takes away.
+#[test]
+fn a_clear_without_its_journal_is_all_or_nothing() {
+    if directory().is_some() {
+        return;
+    }
+    let directory = TempDir::new().expect("temporary directory");
+    let database = open(directory.path());
+    let store = database.partition("partition").expect("opens");
+    let mut number = 0_u32;
+    let mut put = |bytes| {
+        number += 1;
+        let value = Some(vec![number as u8; bytes]);
+        store.write(vec![(number.to_be_bytes().to_vec(), value)]).expect("writes");
+    };
+    let gone = Instant::now() + Duration::from_secs(60);
+    while directory.path().join("0.jnl").exists() {
+        put(1 << 20);
+        assert!(Instant::now() < gone, "the engine keeps its first journal");
+    }
+    put(100);
+    store.sync().expect("syncs");
+    let before = journals(directory.path());
+    store.clear().expect("clears");
+    drop((store, database));
+
+    for (path, _) in journals(directory.path()) {
+        fs::remove_file(path).expect("removes");
+    }
+    for (path, bytes) in before {
+        fs::write(path, bytes).expect("writes");
+    }
+    let store = open(directory.path()).partition("partition").expect("opens");
+    let found = store.snapshot().range(Unbounded, Unbounded, false).count();
+    assert!(found == 0 || found == number as usize, "{found} of {number} keys");
+}
+
+fn journals(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(directory).expect("lists").map(|entry| entry.expect("lists").path());
+    entries
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"))
+        .map(|path| (path.clone(), fs::read(path).expect("reads")))
+        .collect()
 }
 
 /// Pages need not reach the disk in order. The engine may then refuse the whole journal.
