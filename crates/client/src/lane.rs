@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
 };
 use transport::BoxError;
@@ -24,18 +27,40 @@ struct State {
     closed: bool,
     /// Which try of the position feeds from here; bodies of earlier ones fail.
     attempt: u32,
-    taken: u64,
     waker: Option<Waker>,
+}
+
+/// A piece on its way: what is behind the connection's buffers has left us, and is counted. A
+/// connection takes a whole window into its buffers while its server stands still, so what it
+/// took says nothing of progress.
+struct Sent {
+    piece: Bytes,
+    counter: Arc<AtomicU64>,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.counter.fetch_add(self.piece.len() as u64, Relaxed);
+    }
 }
 
 /// The queue of one position. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Lane(Arc<Mutex<State>>);
+pub(crate) struct Lane {
+    state: Arc<Mutex<State>>,
+    sent: Arc<AtomicU64>,
+}
 
 impl Lane {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let waker = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             change(&mut state);
             state.waker.take()
         };
@@ -71,19 +96,19 @@ impl Lane {
         self.change(|state| state.open |= state.attempt == attempt);
     }
 
-    /// Bytes that went into the body.
+    /// Bytes that left this process, as far as it can tell.
     pub(crate) fn taken(&self) -> u64 {
-        self.0.lock().taken
+        self.sent.load(Relaxed)
     }
 
     /// Whether nothing follows what is queued.
     pub(crate) fn is_ended(&self) -> bool {
-        self.0.lock().ended
+        self.state.lock().ended
     }
 
     /// Whether everything went into the body.
     pub(crate) fn is_drained(&self) -> bool {
-        let state = self.0.lock();
+        let state = self.state.lock();
         state.ended && state.queue.is_empty()
     }
 
@@ -113,14 +138,14 @@ impl http_body::Body for LaneBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut state = self.lane.0.lock();
+        let mut state = self.lane.state.lock();
         if state.closed || state.attempt != self.attempt {
             return Poll::Ready(Some(Err("the position was given up".into())));
         }
         if state.open {
             if let Some(piece) = state.queue.pop_front() {
-                state.taken += piece.len() as u64;
-                return Poll::Ready(Some(Ok(Frame::data(piece))));
+                let sent = Sent { piece, counter: self.lane.sent.clone() };
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(sent)))));
             }
             if state.ended {
                 return Poll::Ready(None);
@@ -128,5 +153,28 @@ impl http_body::Body for LaneBody {
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use http_body_util::BodyExt;
+
+    #[test]
+    fn bytes_in_a_connections_buffers_are_no_progress() {
+        let lane = Lane::default();
+        let (attempt, mut body) = lane.body();
+        lane.open(attempt);
+        lane.push([Bytes::from_static(b"stripe"), Bytes::from_static(b"tail")]);
+        let mut next = || body.frame().now_or_never().flatten().unwrap().unwrap();
+        let buffered = [next(), next()];
+        assert_eq!(lane.taken(), 0, "buffered, not sent");
+        let [first, second] = buffered;
+        drop(first);
+        assert_eq!(lane.taken(), 6);
+        drop(second);
+        assert_eq!(lane.taken(), 10);
     }
 }
