@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use model::{Object, VolumeId};
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -77,7 +77,10 @@ impl Reader {
     async fn run(mut self, ranges: Vec<Range<u64>>) {
         let result = self.read(ranges).await;
         if !self.context.damages.list().is_empty() {
-            report_in_background(self.context.contents.clone(), self.context.damages.clone());
+            let telling = report(self.context.contents.clone(), self.context.damages.clone());
+            // The bytes are with the caller already. A program that ends with its read would
+            // take the report with it: it waits, but not for long.
+            tokio::time::timeout(REPORT_WAIT, tokio::spawn(telling)).await.ok();
         }
         let last = match result {
             Ok(()) => Part::End,
@@ -130,19 +133,20 @@ fn pieces(object: &Object, range: Range<u64>) -> Vec<Piece> {
     pieces
 }
 
-/// Tells of damages that are still where they were found, beside the caller.
-fn report_in_background(contents: Arc<dyn Contents>, damages: Damages) {
-    tokio::spawn(async move {
-        // Chunks may have moved, or the version gone, since the read began.
-        let Ok((object, _)) = contents.locate().await else { return };
-        let confirmed = damages.confirmed_by(&object);
-        if confirmed.is_empty() {
-            return;
-        }
-        if let Err(error) = contents.report(confirmed).await {
-            tracing::debug!(%error, "damage could not be reported");
-        }
-    });
+/// How long the end of a read waits for its damages to be told of; telling goes on afterwards.
+const REPORT_WAIT: Duration = Duration::from_secs(3);
+
+/// Tells of damages that are still where they were found.
+async fn report(contents: Arc<dyn Contents>, damages: Damages) {
+    // Chunks may have moved, or the version gone, since the read began.
+    let Ok((object, _)) = contents.locate().await else { return };
+    let confirmed = damages.confirmed_by(&object);
+    if confirmed.is_empty() {
+        return;
+    }
+    if let Err(error) = contents.report(confirmed).await {
+        tracing::debug!(%error, "damage could not be reported");
+    }
 }
 
 /// Where the bytes go, in order.

@@ -27,7 +27,33 @@ impl Node {
                 self.initialize(members).await?;
             }
         }
-        self.create_cluster().await
+        self.create_cluster().await?;
+        self.check_peers().await
+    }
+
+    /// A data directory of another cluster among these peers would answer their clients: no peer
+    /// that answers may belong to another cluster.
+    async fn check_peers(&self) -> Result<(), Error> {
+        let ours = self.0.identity.lock().cluster;
+        for address in self.0.config.peers.iter().filter(|a| **a != self.0.config.address) {
+            let Ok(mut peer) = self.0.peers.get(address) else { continue };
+            let mut request = tonic::Request::new(v1::IdentifyRequest {});
+            request.set_timeout(Duration::from_secs(2));
+            let Ok(answer) = peer.identify(request).await else { continue };
+            let theirs = ClusterId::try_from(&answer.into_inner().cluster[..]).ok();
+            if let (Some(ours), Some(theirs)) = (ours, theirs)
+                && ours != theirs
+            {
+                return Err(Error::Identity {
+                    path: self.0.config.data_dir.clone(),
+                    why: format!(
+                        "it belongs to cluster {ours}, and its peer {address} to cluster \
+                         {theirs}; check the data directory and the peers' addresses"
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Whether any replica here was ever part of a cluster.

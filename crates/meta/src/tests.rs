@@ -467,3 +467,19 @@ async fn a_deletion_in_steps_that_is_repeated_spares_a_container_made_meanwhile(
     drop(services);
     close_all(nodes).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_another_cluster_does_not_stay_among_these_peers() {
+    let ours = Cluster::new(1);
+    let ours_nodes = ours.start().await;
+    let other = Cluster::new(1);
+    close_all(other.start().await).await;
+
+    let mut misled = Cluster::new(1);
+    misled.dir = other.dir;
+    misled.addresses.push(ours.addresses[0].clone());
+    let node = misled.open(0).await;
+    let refused = timeout(PATIENCE, node.found()).await.unwrap().expect_err("another cluster");
+    assert!(refused.to_string().contains("check the data directory"), "{refused}");
+    close_all(ours_nodes).await;
+}

@@ -146,14 +146,20 @@ pub fn read_private(path: &Path) -> Result<String, SecretError> {
 /// Writes a new small file that only its owner can read, durably.
 pub fn write_private(path: &Path, text: &str) -> Result<(), SecretError> {
     let io = |source| SecretError::Io { action: "write", path: path.into(), source };
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(io)?;
-    io::Write::write_all(&mut file, text.as_bytes()).map_err(io)?;
-    file.sync_all().map_err(io)?;
+    // Written beside its name and linked to it, which is exclusive: a full disk or a crash leaves
+    // no half of a secret behind, and no secret is replaced.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = (|| {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::hard_link(&beside, path)
+    })();
+    let removed = std::fs::remove_file(&beside);
+    written.and(removed).map_err(io)?;
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(dir).and_then(|d| d.sync_all()).map_err(io)
 }

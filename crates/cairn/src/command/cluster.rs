@@ -117,7 +117,14 @@ impl Status {
             capacity = capacity.saturating_add(volume.capacity);
             free = free.saturating_add(volume.free);
             match volume.liveness {
-                Liveness::Up => volumes.up += 1,
+                Liveness::Up => {
+                    volumes.up += 1;
+                    if volume.score == 0 && volume.administrative == Administrative::In {
+                        let (id, location) = (volume.id, &volume.location);
+                        problems
+                            .push(format!("volume {id} ({location}) is full: it takes nothing"));
+                    }
+                }
                 Liveness::Down => {
                     volumes.down += 1;
                     let (id, location) = (volume.id, &volume.location);
@@ -129,6 +136,10 @@ impl Status {
             problems.push("there are no volumes".to_owned());
         }
         let queued = |count: fn(&ReplicaStatus) -> u64| leading(&reports).map(count).sum();
+        let repairs: u64 = queued(|r| r.repairs_queued);
+        if repairs > 0 {
+            problems.push(format!("{repairs} metachunks have lost chunks and wait for repair"));
+        }
         Self {
             cluster: map.cluster.to_string(),
             healthy: problems.is_empty(),
@@ -141,7 +152,7 @@ impl Status {
             capacity,
             free,
             deletions_queued: queued(|r| r.deletions_queued),
-            repairs_queued: queued(|r| r.repairs_queued),
+            repairs_queued: repairs,
         }
     }
 

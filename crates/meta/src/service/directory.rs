@@ -47,13 +47,27 @@ impl Services {
         // up at the one before.
         let heard_elsewhere =
             known.is_some_and(|v| v.address != message.address && self.0.0.registry.hears(v.id));
+        if heard_elsewhere {
+            let there = known.map_or("", |v| &v.address);
+            // Not for good: a server that crashed and came back elsewhere is heard of at its old
+            // address for a little longer. A copied disk is never let in.
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                Subject::Volume,
+                format!(
+                    "the volume was heard of at {there} a moment ago; it is taken over once it is \
+                     silent there, and two copies of a volume must not run"
+                ),
+            )
+            .into());
+        }
         let command = Command::RegisterVolume(RegisterVolume {
             identity: message.identity,
             address: message.address,
             location: message.location.parse()?,
             capacity: message.capacity,
             free: message.free,
-            take_over: !heard_elsewhere,
+            take_over: true,
         });
         let answer = self.propose(self.0.directory(), &message.request_id, command).await?;
         let Answer::Volume { id } = answer else { return Err(mismatched(answer)) };
