@@ -14,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// Indexes in directories of the machine.
@@ -59,14 +60,23 @@ impl OpenIndex for SledIndexes {
     }
 }
 
+/// sled gives its lock back a moment after its last handle is gone, on a thread of its own:
+/// so often, and so long apart, is it asked again.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 fn open(path: &Path) -> Result<sled::Db, IndexError> {
-    guard(|| {
-        sled::Config::new()
-            .path(path)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(FLUSH_EVERY_MS))
-            .open()
-    })
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(FLUSH_EVERY_MS));
+    for _ in 1..LOCK_TRIES {
+        match guard(|| config.open()) {
+            Err(error) if error.0.contains("lock") => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    guard(|| config.open())
 }
 
 fn remove(path: &Path) -> Result<(), IndexError> {
