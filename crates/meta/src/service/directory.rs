@@ -67,6 +67,7 @@ impl Services {
             location: message.location.parse()?,
             capacity: message.capacity,
             free: message.free,
+            // Nothing is heard of it elsewhere, as was just seen.
             take_over: true,
         });
         let answer = self.propose(self.0.directory(), &message.request_id, command).await?;
