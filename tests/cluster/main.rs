@@ -15,3 +15,4 @@ mod losses;
 mod operations;
 mod refusals;
 mod server;
+mod trees;

@@ -104,9 +104,14 @@ impl Failure {
     }
 }
 
+/// What failed and all that led to it, in one line.
+pub fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let message = chain(&error);
         let (kind, exit) = if error.is::<Interrupted>() {
             ("interrupted", Exit::Interrupted)
         } else {

@@ -94,8 +94,16 @@ impl Answer {
     /// It must have failed with this code, and said these things, in a line for people.
     #[track_caller]
     pub fn refused(&self, code: i32, says: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}", self.error);
         assert!(self.error.starts_with("error: "), "{}", self.error);
+        self.refused_with_notes(code, says);
+    }
+
+    /// The same; it may have said other things before the error.
+    #[track_caller]
+    pub fn refused_with_notes(&self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.error);
+        let mut lines = self.error.lines();
+        assert!(lines.any(|line| line.starts_with("error: ")), "{}", self.error);
         for words in says {
             assert!(self.error.contains(words), "{words:?} is not in {}", self.error);
         }

@@ -19,9 +19,9 @@ pub struct ObjectCommand {
 /// What can be done with objects.
 #[derive(Debug, Subcommand)]
 pub enum ObjectAction {
-    /// Store a file, or standard input, as an object
+    /// Store a file, or standard input, as an object; with -r the files of a directory
     Put(PutArgs),
-    /// Fetch an object into a file or to standard output
+    /// Fetch an object into a file or to standard output; with -r objects into a directory
     #[command(visible_alias = "save")]
     Get(GetArgs),
     /// Show what is known of an object, and its properties
@@ -76,6 +76,16 @@ Examples:
 }
 
 impl ObjectAction {
+    /// An option of it that is for whole trees, without `-r`.
+    pub fn misplaced(&self) -> Option<&'static str> {
+        match self {
+            Self::Put(args) if args.follow_links && !args.tree.recursive => Some("--follow-links"),
+            Self::Put(args) => args.tree.misplaced(),
+            Self::Get(args) => args.tree.misplaced(),
+            _ => None,
+        }
+    }
+
     /// The container it is about.
     pub fn container(&self) -> &OsStr {
         match self {
@@ -104,22 +114,42 @@ pub struct ObjectArgs {
 
 /// `cairn object put`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "cairn object put [OPTIONS] <CONTAINER> <OBJECT> <FILE>\n       \
+                      cairn object put -r [OPTIONS] <CONTAINER> <DIR>",
+    after_help = "\
 Examples:
   cairn object put photos 2026/cat.jpg ./cat.jpg --mime-type image/jpeg --property place=Paris
-  tar c . | cairn object put backups today.tar - --policy EC63")]
+  tar c . | cairn object put backups today.tar - --policy EC63
+  cairn object put -r photos ./pictures
+  cairn object put -r backups /etc --prefix host1/etc --jobs 16
+
+With -r every file below the directory becomes an object named after its path from there, with
+'/' between the names. What is in the container already is not sent again: a file whose size and
+time (kept as the property mtime) are the object's, or else whose size and BLAKE3 are. So a run
+that was interrupted goes on when it is repeated. Symbolic links, empty directories and what is
+no file are skipped and told; a file that changes while it is read is not stored. Objects without
+a file stay."
+)]
 pub struct PutArgs {
     /// The container
     pub container: OsString,
-    /// The object
+    /// The object; with -r the directory
+    #[arg(value_name = "OBJECT|DIR")]
     pub object: OsString,
     /// The file; - is standard input
-    pub file: PathBuf,
+    #[arg(required_unless_present = "recursive", conflicts_with = "recursive")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub tree: TreeArgs,
+    /// With -r: store what symbolic links lead to
+    #[arg(long, help_heading = TREES)]
+    pub follow_links: bool,
     /// How to keep it, instead of the container's policy
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
     /// Store it only if its content has this hash (BLAKE3, or MD5 with --md5), in hexadecimal
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", conflicts_with = "recursive")]
     pub etag: Option<String>,
     /// The media type
     #[arg(long, value_name = "TYPE")]
@@ -128,7 +158,7 @@ pub struct PutArgs {
     #[arg(long = "property", short = 'p', value_name = "KEY=VALUE")]
     pub properties: Vec<OsString>,
     /// Only if no object has the name
-    #[arg(long)]
+    #[arg(long, conflicts_with = "recursive")]
     pub if_absent: bool,
     /// Compute an MD5 of the content too, and make it the entity tag
     #[arg(long)]
@@ -140,27 +170,88 @@ pub struct PutArgs {
 
 /// `cairn object get`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The file appears under its name once all of it has arrived and has been verified.
+#[command(
+    override_usage = "cairn object get [OPTIONS] <CONTAINER> <OBJECT> [FILE]\n       \
+                      cairn object get -r [OPTIONS] <CONTAINER> <DIR>",
+    after_help = "\
+A file appears under its name once all of it has arrived and has been verified.
 
 Examples:
   cairn object get photos 2026/cat.jpg ./cat.jpg
   cairn object get backups today.tar - | tar x
-  cairn object get photos 2026/cat.jpg - --range 0-1023")]
+  cairn object get photos 2026/cat.jpg - --range 0-1023
+  cairn object save -r photos ./pictures
+  cairn object save -r backups ./etc --prefix host1/etc
+
+With -r every object becomes a file below the directory, which is created. Files that are there
+with the object's size and time, or else with its size and BLAKE3, are not fetched again. Names
+that lead out of the directory, or that would be a file and a directory, are refused and told.
+Unfinished files are in DIR/.cairn-partial, which the next run clears. Files without an object
+stay."
+)]
 pub struct GetArgs {
     /// The container
     pub container: OsString,
-    /// The object
+    /// The object; with -r the directory
+    #[arg(value_name = "OBJECT|DIR")]
     pub object: OsString,
     /// The file; - is standard output, which is also the default unless that is a terminal
+    #[arg(conflicts_with = "recursive")]
     pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub tree: TreeArgs,
     /// This version instead of the latest
-    #[arg(long = "version", id = "object_version", value_name = "VERSION")]
+    #[arg(
+        long = "version",
+        id = "object_version",
+        value_name = "VERSION",
+        conflicts_with = "recursive"
+    )]
     pub version: Option<u64>,
     /// Only these bytes: FIRST-LAST, FIRST- or -COUNT (the last so many); several are put one
     /// behind the other
-    #[arg(long = "range", value_name = "FIRST-LAST", allow_hyphen_values = true)]
+    #[arg(
+        long = "range",
+        value_name = "FIRST-LAST",
+        allow_hyphen_values = true,
+        conflicts_with = "recursive"
+    )]
     pub ranges: Vec<Range>,
+}
+
+/// The heading of what whole trees take.
+const TREES: &str = "Whole trees";
+
+/// What `put -r` and `get -r` share. That the others go with `-r` alone is checked later: the
+/// grammar would take the conflict of `-r` with a file for an excuse.
+#[derive(Debug, Args)]
+pub struct TreeArgs {
+    /// All files below a directory
+    #[arg(long, short, help_heading = TREES)]
+    pub recursive: bool,
+    /// With -r: the objects of this directory of names, which the paths go below
+    #[arg(long, value_name = "NAME", help_heading = TREES)]
+    pub prefix: Option<OsString>,
+    /// With -r: how many files are transferred at the same time [default: 8]
+    #[arg(long, value_name = "NUMBER", help_heading = TREES,
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// With -r: compare contents by their hash whatever the times say
+    #[arg(long, help_heading = TREES)]
+    pub checksum: bool,
+}
+
+impl TreeArgs {
+    /// An option that is for whole trees, without `-r`.
+    pub fn misplaced(&self) -> Option<&'static str> {
+        let given = [
+            (self.prefix.is_some(), "--prefix"),
+            (self.jobs.is_some(), "--jobs"),
+            (self.checksum, "--checksum"),
+        ];
+        let given = given.iter().find(|(given, _)| *given && !self.recursive);
+        given.map(|(_, option)| *option)
+    }
 }
 
 /// A range of bytes as HTTP writes it.

@@ -30,7 +30,7 @@ fn flags_of_all_commands_may_stand_anywhere() {
     assert_eq!(object.place.account, Some("work".into()));
     assert_eq!(object.place.access.credentials, Some("f".into()));
     let ObjectAction::Put(put) = object.action else { panic!() };
-    assert_eq!(put.file, PathBuf::from("-"));
+    assert_eq!(put.file, Some(PathBuf::from("-")));
 }
 
 #[test]
@@ -76,6 +76,9 @@ fn wrong_lines_are_usage_errors() {
         "cairn",
         "cairn nonsense",
         "cairn object put c o",
+        "cairn object put -r c d f",
+        "cairn object put -r c d --jobs 0",
+        "cairn object get -r c d --range 0-1",
         "cairn container create",
         "cairn volume lock x",
         "cairn server --volume =x",

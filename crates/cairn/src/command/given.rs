@@ -57,6 +57,14 @@ pub fn keys(given: &[OsString]) -> anyhow::Result<Vec<String>> {
     given.iter().map(|key| text(key, "the key of a property").map(str::to_owned)).collect()
 }
 
+/// A media type.
+pub fn mime_type(given: &str) -> anyhow::Result<String> {
+    match given.is_empty() || given.chars().any(char::is_control) {
+        true => Err(usage!("{given:?} is not a media type: write one such as image/jpeg")),
+        false => Ok(given.to_owned()),
+    }
+}
+
 /// How many versions are kept.
 pub fn versioning(given: &str) -> anyhow::Result<Versioning> {
     match given {

@@ -6,9 +6,11 @@ mod progress;
 pub mod size;
 mod table;
 pub mod time;
+mod transfers;
 
 pub use progress::Progress;
 pub use table::{Table, printable};
+pub use transfers::{Transfer, Transfers};
 
 use crate::failure::Failure;
 use serde::Serialize;

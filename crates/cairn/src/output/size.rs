@@ -18,6 +18,12 @@ pub fn human(bytes: u64) -> String {
     }
 }
 
+/// A number of things: `1 chunk`, `2 chunks`.
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// A share as a percentage; `-` of nothing.
 pub fn percent(part: u64, whole: u64) -> String {
     match whole {
@@ -46,6 +52,7 @@ mod tests {
         for (bytes, text) in table {
             assert_eq!(human(bytes), text);
         }
+        assert_eq!((count(1, "chunk"), count(0, "chunk")), ("1 chunk".into(), "0 chunks".into()));
         assert_eq!((percent(1, 4), percent(1, 0)), ("25 %".to_owned(), "-".to_owned()));
     }
 }

@@ -5,6 +5,7 @@ mod locate;
 mod put;
 mod sink;
 mod source;
+mod tree;
 mod view;
 
 use super::{given, listing, session};
@@ -42,7 +43,12 @@ pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<()> {
     let (client, account) = session::open_in(&command.place)?;
     let place = Place { client, account, output };
     let container = command.action.container().to_owned();
+    if let Some(option) = command.action.misplaced() {
+        return Err(usage!("{option} goes with -r, which stores or saves a whole directory"));
+    }
     let done = match command.action {
+        ObjectAction::Put(args) if args.tree.recursive => tree::up(&place, args).await,
+        ObjectAction::Get(args) if args.tree.recursive => tree::down(&place, args).await,
         ObjectAction::Put(args) => put::run(&place, args).await,
         ObjectAction::Get(args) => get::run(&place, args).await,
         ObjectAction::Show(args) => place.show(&args).await,

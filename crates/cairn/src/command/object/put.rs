@@ -4,6 +4,7 @@ use super::{Place, source};
 use crate::{
     arguments::PutArgs,
     command::given,
+    failure::usage,
     output::{printable, size},
 };
 use client::Stored;
@@ -26,7 +27,10 @@ pub async fn run(place: &Place, args: PutArgs) -> anyhow::Result<()> {
     let object = given::object(&args.object)?;
     let properties = given::properties(&args.properties)?;
     let policy: Option<PolicyName> = args.policy.map(|p| p.parse()).transpose()?;
-    let source = source::open(&args.file, place.output).await?;
+    let mime_type = args.mime_type.map(|m| given::mime_type(&m)).transpose()?;
+    // The grammar lets nothing else through.
+    let file = args.file.ok_or_else(|| usage!("a file is missing"))?;
+    let source = source::open(&file, place.output).await?;
 
     let mut put = place
         .client
@@ -40,7 +44,7 @@ pub async fn run(place: &Place, args: PutArgs) -> anyhow::Result<()> {
     if let Some(etag) = args.etag {
         put = put.expect_etag(etag);
     }
-    if let Some(mime_type) = args.mime_type {
+    if let Some(mime_type) = mime_type {
         put = put.mime_type(mime_type);
     }
     if args.if_absent {
@@ -63,9 +67,13 @@ pub async fn run(place: &Place, args: PutArgs) -> anyhow::Result<()> {
 impl Done<'_> {
     fn text(&self) -> String {
         let Stored { version, size, policy, tolerance, dropped, .. } = self.stored;
+        let losses = match tolerance {
+            0 => "no loss".to_owned(),
+            1 => "1 loss".to_owned(),
+            n => format!("{n} losses"),
+        };
         // An empty content has no chunks to lose.
-        let losses =
-            if *size == 0 { String::new() } else { format!(", survives {tolerance} losses") };
+        let losses = if *size == 0 { String::new() } else { format!(", survives {losses}") };
         let mut text = format!(
             "stored {} in {}: {}, policy {policy}{losses}\n  etag {}, version {version}\n",
             printable(self.object),
@@ -74,7 +82,8 @@ impl Done<'_> {
             self.etag,
         );
         if *dropped > 0 {
-            text.push_str(&format!("  {dropped} chunks are missing and wait to be rebuilt\n"));
+            let chunks = size::count(u64::from(*dropped), "chunk");
+            text.push_str(&format!("  missing: {chunks}, to be rebuilt\n"));
         }
         text
     }
