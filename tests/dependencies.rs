@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-const PURE: [&str; 5] = ["model", "erasure", "layout", "placement", "state"];
+const PURE: [&str; 6] = ["model", "erasure", "layout", "recovery", "placement", "state"];
 const RUNTIMES: [&str; 6] = ["tokio", "hyper", "tonic", "openraft", "disk", "transport"];
 
 /// Each crate of the workspace with what it depends on, tests and build scripts apart.

@@ -1,8 +1,8 @@
 //! What readers found wrong with chunks.
 
-use crate::servers::Loss;
 use model::{ChunkName, Object, VolumeId};
 use parking_lot::Mutex;
+use recovery::Loss;
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 

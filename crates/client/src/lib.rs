@@ -55,7 +55,6 @@ mod commit;
 mod container;
 mod counters;
 mod damage;
-mod decode;
 mod download;
 mod error;
 mod get;

@@ -4,17 +4,15 @@ mod trouble;
 
 use crate::{
     Error, VolumeRef,
-    blocks::{BlockStream, ChunkSource, Fragment},
+    blocks::{BlockStream, ChunkSource},
     counters::Counters,
-    decode::Decoder,
-    plan::read::{Command, Event, Gone, Mask, ReadPlan, has},
     reader::{ReadContext, Sink, Whereabouts},
-    servers::Loss,
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
 use layout::{Geometry, Stripe, StripeRange};
 use model::{BlobId, Extent, Metachunk, Method};
+use recovery::{Command, Decoder, Event, Fragment, Gone, Loss, Mask, ReadPlan, has};
 use std::{collections::VecDeque, ops::Range};
 use tokio::time::sleep;
 
@@ -68,7 +66,7 @@ impl<'a> MetachunkReader<'a> {
             origin,
             length,
             geometry: Geometry::new(method),
-            decoder: Decoder::new(method)?,
+            decoder: Decoder::new(method).map_err(undecodable)?,
             plan: ReadPlan::new(method.data(), copies, Vec::new(), absent),
             streams: (0..width).map(|_| None).collect(),
             fragments: vec![None; width],
@@ -274,13 +272,14 @@ impl<'a> MetachunkReader<'a> {
     ) -> Result<Option<Vec<Bytes>>, Error> {
         let decoder =
             self.decoder.as_ref().ok_or_else(|| Error::internal("copies were to be decoded"))?;
-        let Some(data) = decoder.decode(&part.stripe, &self.fragments, from)? else {
+        let Some(data) = decoder.decode(&part.stripe, &self.fragments, from).map_err(undecodable)? else {
             return Ok(None);
         };
         Counters::add(&self.context.counters.stripes_decoded, 1);
         if mismatched {
             let suspects = self.plan.ready() & !from;
-            let rotten = decoder.rotten(&part.stripe, &self.fragments, from, suspects)?;
+            let rotten = decoder.rotten(&part.stripe, &self.fragments, from, suspects);
+            let rotten = rotten.map_err(undecodable)?;
             self.plan.lose(rotten);
             for position in (0..self.method.width()).filter(|p| has(rotten, *p)) {
                 let why = format!("block {} is not of its stripe", part.stripe.number());
@@ -289,6 +288,11 @@ impl<'a> MetachunkReader<'a> {
         }
         Ok(Some(part.fragments().map(|(j, range)| data[j].slice(range)).collect()))
     }
+}
+
+/// A defect: what was handed to the code does not fit it.
+fn undecodable(error: erasure::Error) -> Error {
+    Error::internal(error.to_string())
 }
 
 fn row(

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use model::{BlobId, ChunkName, VolumeId};
+use recovery::Loss;
 use serde::Serialize;
 use std::{ops::Range, time::Duration};
 use tokio::time::timeout;
@@ -47,30 +48,6 @@ pub enum ChunkState {
         /// Why.
         reason: String,
     },
-}
-
-/// Why a chunk could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// The server says it has no such chunk.
-    Missing,
-    /// Its bytes are not what they should be.
-    Corrupt(String),
-    /// No bytes came for a while.
-    Slow,
-    /// The server did not answer, or refused.
-    Unreachable(String),
-}
-
-impl std::fmt::Display for Loss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Missing => f.write_str("missing"),
-            Self::Corrupt(why) => write!(f, "corrupt: {why}"),
-            Self::Slow => f.write_str("slow"),
-            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
-        }
-    }
 }
 
 /// The header with the blob that a chunk's bytes were first written under.

@@ -1,14 +1,9 @@
 //! What a reader does when fragments do not agree, or too few are left.
 
 use super::MetachunkReader;
-use crate::{
-    Error,
-    blocks::ChunkSource,
-    plan::read::{Command, Event, Mask},
-    reader::Whereabouts,
-    servers::Loss,
-};
+use crate::{Error, blocks::ChunkSource, reader::Whereabouts};
 use layout::{Stripe, StripeSum};
+use recovery::{Command, Event, Loss, Mask};
 
 impl MetachunkReader<'_> {
     /// A fragment that is whole may still name another stripe: its data is of use, but it could

@@ -1,4 +1,3 @@
 //! What to do next, as pure state machines: events and the time in, commands out.
 
-pub(crate) mod read;
 pub(crate) mod write;

@@ -1,36 +1,33 @@
 //! Rebuilding a stripe from fragments, and making sure it is the stripe.
 
-use crate::{
-    Error,
-    blocks::Fragment,
-    plan::read::{Mask, has},
-};
+use crate::{Fragment, Mask, has};
 use bytes::Bytes;
-use erasure::Codec;
+use erasure::{Codec, Error};
 use layout::{Stripe, StripeSum};
 use model::{MAX_WIDTH, Method};
 
 /// Rebuilds stripes of one method.
-pub(crate) struct Decoder {
+pub struct Decoder {
     codec: Codec,
 }
 
 impl Decoder {
     /// Of a method; copies need none.
-    pub(crate) fn new(method: Method) -> Result<Option<Self>, Error> {
+    ///
+    /// # Errors
+    /// The method is out of its bounds.
+    pub fn new(method: Method) -> Result<Option<Self>, Error> {
         match method {
             Method::Copies { .. } => Ok(None),
             Method::Erasure { data, parity } => {
-                let codec = Codec::new(data.into(), parity.into())
-                    .map_err(|error| Error::internal(error.to_string()))?;
-                Ok(Some(Self { codec }))
+                Ok(Some(Self { codec: Codec::new(data.into(), parity.into())? }))
             }
         }
     }
 
     /// The data fragments of a stripe, decoded from those in `from`; `None` if what they give
     /// is not the stripe that they say they belong to.
-    pub(crate) fn decode(
+    pub fn decode(
         &self,
         stripe: &Stripe,
         fragments: &[Option<Fragment>],
@@ -40,17 +37,11 @@ impl Decoder {
         let expected = fragments.iter().enumerate().filter(|(p, _)| has(from, *p));
         let expected = expected.filter_map(|(_, f)| f.as_ref()).map(|f| f.stripe_crc).next();
         let missing = (0..self.codec.data()).filter(|j| !has(from, *j));
-        let mut rebuilt = self.reconstruct(&inputs, missing, stripe.fragment_bytes())?.into_iter();
-        let mut data = Vec::with_capacity(self.codec.data());
-        for input in inputs.into_iter().take(self.codec.data()) {
-            let fragment = match input {
-                Some(input) => input,
-                None => rebuilt
-                    .next()
-                    .map(|(_, bytes)| bytes.into())
-                    .ok_or_else(|| Error::internal("a fragment was not rebuilt"))?,
-            };
-            data.push(fragment);
+        let rebuilt = self.reconstruct(&inputs, missing, stripe.fragment_bytes())?;
+        let mut data: Vec<Bytes> =
+            inputs.into_iter().take(self.codec.data()).map(Option::unwrap_or_default).collect();
+        for (j, bytes) in rebuilt {
+            data[j] = bytes.into();
         }
         let mut sum = StripeSum::new(stripe.fragment_bytes());
         for (j, fragment) in data.iter().enumerate() {
@@ -59,8 +50,20 @@ impl Decoder {
         Ok((Some(sum.finish()) == expected).then_some(data))
     }
 
+    /// The fragment of a position, from all data fragments of its stripe.
+    pub fn fragment(&self, data: &[Bytes], position: usize) -> Result<Bytes, Error> {
+        if let Some(fragment) = data.get(position) {
+            return Ok(fragment.clone());
+        }
+        let length = data.first().map_or(0, Bytes::len);
+        let mut inputs: Vec<Option<Bytes>> = data.iter().cloned().map(Some).collect();
+        inputs.resize(self.codec.total(), None);
+        let rebuilt = self.reconstruct(&inputs, std::iter::once(position), length)?;
+        Ok(rebuilt.into_iter().next().map(|(_, bytes)| bytes.into()).unwrap_or_default())
+    }
+
     /// Those of `suspects` whose fragment is not what `from`, known to be good, encodes to.
-    pub(crate) fn rotten(
+    pub fn rotten(
         &self,
         stripe: &Stripe,
         fragments: &[Option<Fragment>],
@@ -89,9 +92,7 @@ impl Decoder {
         let mut buffers: Vec<_> = wanted.map(|p| (p, vec![0; length])).collect();
         let mut outputs: Vec<(usize, &mut [u8])> =
             buffers.iter_mut().map(|(p, buffer)| (*p, buffer.as_mut_slice())).collect();
-        self.codec
-            .reconstruct(&present[..self.codec.total()], &mut outputs)
-            .map_err(|error| Error::internal(error.to_string()))?;
+        self.codec.reconstruct(&present[..self.codec.total()], &mut outputs)?;
         Ok(buffers)
     }
 }

@@ -13,16 +13,16 @@ use std::collections::BTreeSet;
 const MOST_COMBINATIONS: usize = 2000;
 
 /// A set of positions.
-pub(crate) type Mask = u32;
+pub type Mask = u32;
 
 /// Whether a position is in a set.
-pub(crate) fn has(mask: Mask, position: usize) -> bool {
+pub fn has(mask: Mask, position: usize) -> bool {
     mask >> position & 1 == 1
 }
 
 /// Why a position is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gone {
+pub enum Gone {
     /// There is no chunk, or it is of no use.
     Lost,
     /// It was slow: of use if nothing else is left.
@@ -31,11 +31,21 @@ pub(crate) enum Gone {
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The fragment of a position came, and says its stripe has this sum.
-    Got { position: usize, stripe_crc: u32 },
+    Got {
+        /// Which.
+        position: usize,
+        /// The sum.
+        stripe_crc: u32,
+    },
     /// The fragment of a position will not come.
-    Lost { position: usize, gone: Gone },
+    Lost {
+        /// Which.
+        position: usize,
+        /// For how long.
+        gone: Gone,
+    },
     /// What was fetched is late, and another fetch is allowed.
     Hedge,
     /// What was decoded last is not the stripe.
@@ -46,7 +56,7 @@ pub(crate) enum Event {
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Command {
+pub enum Command {
     /// Fetch the fragment of a position.
     Fetch(usize),
     /// The wanted fragments are there: of copies, this one.
@@ -67,7 +77,7 @@ enum State {
 
 /// The plan of one metachunk.
 #[derive(Debug)]
-pub(crate) struct ReadPlan {
+pub struct ReadPlan {
     needed: usize,
     copies: bool,
     /// Positions in the order in which they are turned to.
@@ -82,7 +92,7 @@ pub(crate) struct ReadPlan {
 impl ReadPlan {
     /// A plan for fragments of which `needed` give the others back; for copies, any is all.
     /// `order` has every position, best first; those in `absent` have no chunk.
-    pub(crate) fn new(needed: usize, copies: bool, order: Vec<usize>, absent: Mask) -> Self {
+    pub fn new(needed: usize, copies: bool, order: Vec<usize>, absent: Mask) -> Self {
         let width = order.len();
         let state = |p| if has(absent, p) { State::Gone(Gone::Lost) } else { State::Idle };
         let states = (0..width).map(state).collect();
@@ -96,7 +106,7 @@ impl ReadPlan {
 
     /// Begins a stripe of which the fragments `wanted` are to be read; `avoid` are turned to
     /// only if need be.
-    pub(crate) fn begin(&mut self, wanted: Mask, avoid: Mask) -> Vec<Command> {
+    pub fn begin(&mut self, wanted: Mask, avoid: Mask) -> Vec<Command> {
         self.tried.clear();
         self.wanted = wanted;
         // A fetch that nobody waited for any more was cut off: its position can be asked anew.
@@ -140,7 +150,7 @@ impl ReadPlan {
     }
 
     /// Takes an event; says what to do.
-    pub(crate) fn handle(&mut self, event: Event) -> Vec<Command> {
+    pub fn handle(&mut self, event: Event) -> Vec<Command> {
         match event {
             Event::Got { position, stripe_crc } => {
                 self.states[position] = State::Ready(stripe_crc);
@@ -163,13 +173,13 @@ impl ReadPlan {
     }
 
     /// Positions that were slow.
-    pub(crate) fn late(&self) -> Mask {
+    pub fn late(&self) -> Mask {
         self.mask(|s| s == State::Gone(Gone::Late))
     }
 
     /// The stripe is read. What was wanted and did not come in time is late from now on; these
     /// positions are given.
-    pub(crate) fn end(&mut self) -> Mask {
+    pub fn end(&mut self) -> Mask {
         let late = self.asked() & if self.copies { Mask::MAX } else { self.wanted };
         for (position, state) in self.states.iter_mut().enumerate() {
             if has(late, position) {
@@ -180,7 +190,7 @@ impl ReadPlan {
     }
 
     /// Positions are of no use from now on.
-    pub(crate) fn lose(&mut self, positions: Mask) {
+    pub fn lose(&mut self, positions: Mask) {
         for (position, state) in self.states.iter_mut().enumerate() {
             if has(positions, position) {
                 *state = State::Gone(Gone::Lost);
@@ -190,12 +200,12 @@ impl ReadPlan {
     }
 
     /// Positions whose fragment was asked for and has not come.
-    pub(crate) fn asked(&self) -> Mask {
+    pub fn asked(&self) -> Mask {
         self.mask(|s| s == State::Asked)
     }
 
     /// Positions whose fragment is there.
-    pub(crate) fn ready(&self) -> Mask {
+    pub fn ready(&self) -> Mask {
         self.mask(|s| matches!(s, State::Ready(_)))
     }
 
@@ -281,5 +291,4 @@ fn successor(mut choice: Vec<usize>, places: usize) -> Option<Vec<usize>> {
 }
 
 #[cfg(test)]
-#[path = "read_tests.rs"]
 mod tests;
