@@ -15,6 +15,7 @@ use model::{ClusterId, VolumeId};
 use parking_lot::RwLock;
 use proto::v1::volumes_server::VolumesServer;
 use std::{collections::BTreeMap, future::Future, io, path::PathBuf, sync::Arc};
+use transport::HttpPool;
 
 /// The volumes of a server. They come and stay; their numbers come later.
 pub struct Volumes {
@@ -146,9 +147,9 @@ impl ChunkServer {
         Handler::new(self.volumes.clone())
     }
 
-    /// The control service.
-    pub fn grpc_service(&self) -> VolumesServer<Service> {
-        VolumesServer::new(Service::new(self.volumes.clone()))
+    /// The control service. Over `pool` it reads from other servers what it rebuilds chunks of.
+    pub fn grpc_service(&self, pool: HttpPool) -> VolumesServer<Service> {
+        VolumesServer::new(Service::new(self.volumes.clone(), pool))
     }
 
     /// Whether it can do its work: at least one volume works.

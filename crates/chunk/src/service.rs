@@ -1,16 +1,17 @@
-//! Control over gRPC: volumes, deletes in batches, verification, listings.
+//! Control over gRPC: volumes, deletes in batches, verification, rebuilds, listings.
 
 use crate::{
     VolumeError,
-    engine::{ChunkReader, READ_BYTES},
+    rebuild::{Rebuilder, Wanted},
     server::Volumes,
+    verify::{Unverified, verify},
     volume::Volume,
 };
-use layout::{Footer, MAX_FOOTER_BYTES, Verifier};
 use model::{ChunkName, Error, VolumeId};
 use proto::{to_status, v1};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+use transport::HttpPool;
 
 /// Most chunks in one call.
 const MAX_CHUNKS: usize = 10_000;
@@ -18,12 +19,13 @@ const MAX_CHUNKS: usize = 10_000;
 /// The control service of a server's volumes.
 pub struct Service {
     volumes: Arc<Volumes>,
+    rebuilder: Rebuilder,
 }
 
 impl Service {
-    /// Over volumes.
-    pub fn new(volumes: Arc<Volumes>) -> Self {
-        Self { volumes }
+    /// Over volumes; chunks are rebuilt from what the pool reads.
+    pub fn new(volumes: Arc<Volumes>, pool: HttpPool) -> Self {
+        Self { rebuilder: Rebuilder::new(volumes.clone(), pool), volumes }
     }
 }
 
@@ -59,6 +61,8 @@ impl v1::volumes_server::Volumes for Service {
         let volume = self.volumes.get(VolumeId(volume)).map_err(status)?;
         let names: Result<Vec<ChunkName>, Error> = chunks.iter().map(|c| c.parse()).collect();
         let names = names.map_err(status)?;
+        // One that is being rebuilt would come to be behind the deletion's back.
+        self.rebuilder.cancel(&names).await;
         let _under_way = volume.health().admit().map_err(status)?;
         let answers = volume.engine().map_err(status)?.delete(names).await;
         let mut deleted = 0;
@@ -86,7 +90,7 @@ impl v1::volumes_server::Volumes for Service {
         let volume = self.volumes.get(VolumeId(volume)).map_err(status)?;
         let _under_way = volume.health().admit().map_err(status)?;
         let (verdict, reason) = match verify(&volume, &name).await {
-            Ok(()) => (Verdict::Whole, String::new()),
+            Ok(_) => (Verdict::Whole, String::new()),
             Err(Unverified::Damaged(reason)) => (Verdict::Damaged, reason),
             Err(Unverified::Volume(error)) => match error {
                 VolumeError::NotFound(_) => (Verdict::Missing, error.to_string()),
@@ -96,6 +100,20 @@ impl v1::volumes_server::Volumes for Service {
         };
         let verdict = verdict.into();
         Ok(Response::new(v1::VerifyChunkResponse { verdict, reason }))
+    }
+
+    async fn rebuild_chunk(
+        &self,
+        request: Request<v1::RebuildChunkRequest>,
+    ) -> Result<Response<v1::RebuildChunkResponse>, Status> {
+        let wanted = Wanted::try_from(request.into_inner()).map_err(status)?;
+        let rebuilt = self.rebuilder.rebuild(wanted).await.map_err(status)?;
+        let lost = rebuilt.lost.into_iter().map(u32::from).collect();
+        Ok(Response::new(v1::RebuildChunkResponse {
+            bytes: rebuilt.bytes,
+            read: rebuilt.read,
+            lost,
+        }))
     }
 
     async fn list_chunks(
@@ -132,43 +150,4 @@ async fn describe(volume: &Volume) -> v1::list_volumes_response::Volume {
         chunks: volume.chunks(),
         failed: volume.health().failed().unwrap_or_default().into(),
     }
-}
-
-enum Unverified {
-    Damaged(String),
-    Volume(VolumeError),
-}
-
-impl From<VolumeError> for Unverified {
-    fn from(error: VolumeError) -> Self {
-        Self::Volume(error)
-    }
-}
-
-/// Reads a chunk and checks every block and the footer. The origin is the footer's own word:
-/// the metadata's is checked by whoever reads.
-async fn verify(volume: &Volume, name: &ChunkName) -> Result<(), Unverified> {
-    let damaged = |error: &dyn std::fmt::Display| Unverified::Damaged(error.to_string());
-    let engine = volume.engine()?;
-    let reader = engine.get(name).await?;
-    let footer = read_footer(&*reader).await?;
-    let (footer, _) = Footer::parse(&footer).map_err(|e| damaged(&e))?;
-    let mut verifier = Verifier::new(name, footer.origin);
-    let mut at = 0;
-    while at < reader.bytes() {
-        let bytes = (reader.bytes() - at).min(READ_BYTES as u64) as usize;
-        let piece = reader.read(at, bytes).await?;
-        at += piece.len() as u64;
-        verifier.push(piece).map_err(|e| damaged(&e))?;
-    }
-    verifier.finish().map_err(|e| damaged(&e))?;
-    engine.note_verified(name).await;
-    metrics::counter!("cairn_chunk_verifications_total").increment(1);
-    Ok(())
-}
-
-/// The last bytes of a chunk, which its footer is among.
-async fn read_footer(reader: &dyn ChunkReader) -> Result<bytes::Bytes, VolumeError> {
-    let bytes = reader.bytes().min(MAX_FOOTER_BYTES as u64);
-    reader.read(reader.bytes() - bytes, bytes as usize).await
 }

@@ -15,7 +15,7 @@ use support::{
 use tonic::{Code, Request, Status};
 
 fn service(fixture: &Fixture) -> chunk::service::Service {
-    chunk::service::Service::new(fixture.server.volumes().clone())
+    chunk::service::Service::new(fixture.server.volumes().clone(), support::pool())
 }
 
 async fn put(fixture: &Fixture, n: u32) -> ChunkName {

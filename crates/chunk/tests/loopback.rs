@@ -27,7 +27,7 @@ struct Served {
 async fn served() -> Served {
     let fixture = Fixture::new().await;
     let key = Secret::new([5; 32]).access_key();
-    let grpc = tonic::service::Routes::new(fixture.server.grpc_service());
+    let grpc = tonic::service::Routes::new(fixture.server.grpc_service(support::pool()));
     let server = fixture.server.clone();
     let health = Arc::new(move || server.health());
     let handler = Arc::new(fixture.handler());

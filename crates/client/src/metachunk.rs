@@ -272,7 +272,9 @@ impl<'a> MetachunkReader<'a> {
     ) -> Result<Option<Vec<Bytes>>, Error> {
         let decoder =
             self.decoder.as_ref().ok_or_else(|| Error::internal("copies were to be decoded"))?;
-        let Some(data) = decoder.decode(&part.stripe, &self.fragments, from).map_err(undecodable)? else {
+        let Some(data) =
+            decoder.decode(&part.stripe, &self.fragments, from).map_err(undecodable)?
+        else {
             return Ok(None);
         };
         Counters::add(&self.context.counters.stripes_decoded, 1);

@@ -13,7 +13,7 @@ use crate::{config::Chunk, output::Output};
 use anyhow::Context;
 use chunk::ChunkServer;
 use std::sync::Arc;
-use transport::{App, Health, Secret, TcpConnector};
+use transport::{App, Health, HttpPool, Secret, TcpConnector};
 
 /// Builds the server, serves it until it is told to end, and ends it in order.
 pub async fn run(config: Chunk, output: Output) -> anyhow::Result<()> {
@@ -26,7 +26,8 @@ pub async fn run(config: Chunk, output: Output) -> anyhow::Result<()> {
     let directory = Directory::new(Arc::new(TcpConnector), key.clone(), config.meta);
     let directory = Arc::new(directory);
 
-    let routes = tonic::service::Routes::new(server.grpc_service());
+    let pool = HttpPool::new(Arc::new(TcpConnector), &key);
+    let routes = tonic::service::Routes::new(server.grpc_service(pool));
     let handler = Arc::new(server.http_handler());
     let app = App::new(key, routes, Some(handler), health(&server), Some(metrics));
     let stop = Stop::new();

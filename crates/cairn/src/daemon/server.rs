@@ -18,7 +18,7 @@ use ::meta::{Node, Services};
 use anyhow::Context;
 use chunk::ChunkServer;
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use transport::{App, Connect, Health, LocalConnector, TcpConnector};
+use transport::{App, Connect, Health, HttpPool, LocalConnector, TcpConnector};
 
 /// How long the start waits for every volume before it goes on with those there are.
 const VOLUMES_WAIT: Duration = Duration::from_secs(30);
@@ -44,7 +44,8 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let (node, failures) = Node::open(settings, seams, key.clone()).await?;
     let server = volumes::open(data.path(), &address, &config.volumes).await?;
 
-    let routes = Services::routes(node.clone()).add_service(server.grpc_service());
+    let pool = HttpPool::new(shared.clone(), &key);
+    let routes = Services::routes(node.clone()).add_service(server.grpc_service(pool));
     let handler = Arc::new(server.http_handler());
     let app = App::new(key.clone(), routes, Some(handler), health(&node, &server), Some(metrics));
     connector.add(address.clone(), app.clone());

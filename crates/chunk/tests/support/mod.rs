@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use transport::Body;
+use transport::{AccessKey, Body, HttpPool, Secret, TcpConnector};
 
 pub const CLUSTER: ClusterId = ClusterId([0xc1; 16]);
 
@@ -184,6 +184,16 @@ pub async fn open(dir: &Path, disk: Arc<FaultyDisk>) -> Result<ChunkServer, Open
 pub fn names_in(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap();
     names.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Connections over TCP.
+pub fn pool() -> HttpPool {
+    HttpPool::new(Arc::new(TcpConnector), &key())
+}
+
+/// The key of all servers of the tests.
+pub fn key() -> AccessKey {
+    Secret::new([5; 32]).access_key()
 }
 
 /// A request for a chunk on volume 1.
