@@ -32,9 +32,10 @@ impl Exit {
             ErrorKind::Invalid => Self::Usage,
             ErrorKind::Unauthenticated | ErrorKind::Denied => Self::Denied,
             ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::AlreadyExists | ErrorKind::Precondition | ErrorKind::Conflict => {
-                Self::Conflict
-            }
+            ErrorKind::AlreadyExists
+            | ErrorKind::Precondition
+            | ErrorKind::Conflict
+            | ErrorKind::Drained => Self::Conflict,
             ErrorKind::Unavailable => Self::Unreachable,
             ErrorKind::Exhausted
             | ErrorKind::Indeterminate
@@ -166,6 +167,7 @@ mod tests {
             (ErrorKind::Indeterminate, 1),
             (ErrorKind::Corrupt, 1),
             (ErrorKind::Internal, 1),
+            (ErrorKind::Drained, 6),
         ];
         assert_eq!(table.len(), ErrorKind::ALL.len());
         for (kind, code) in table {

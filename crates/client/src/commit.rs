@@ -107,7 +107,7 @@ impl Commit<'_> {
     fn stored(&self, written: Written, answer: v1::CommitResponse) -> Stored {
         Counters::add(&self.upload.client.counters.bytes_written, written.size);
         Stored {
-            content: self.prepared.blob,
+            content: self.prepared.blob.into(),
             version: Version(answer.version),
             size: written.size,
             hash: written.hash,

@@ -47,6 +47,9 @@ pub enum Error {
     /// More of the content is lost or damaged than can be rebuilt.
     #[error(transparent)]
     Corrupt(model::Error),
+    /// The content was drained on purpose; properties are all that is left of the object.
+    #[error(transparent)]
+    Drained(model::Error),
     /// A defect of ours.
     #[error(transparent)]
     Internal(model::Error),
@@ -153,6 +156,7 @@ impl Error {
             Self::Unavailable(_) | Self::BelowQuorum { .. } => ErrorKind::Unavailable,
             Self::Indeterminate(_) => ErrorKind::Indeterminate,
             Self::Corrupt(_) => ErrorKind::Corrupt,
+            Self::Drained(_) => ErrorKind::Drained,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -190,6 +194,7 @@ impl From<model::Error> for Error {
             (ErrorKind::Unavailable, _) => Self::Unavailable(error),
             (ErrorKind::Indeterminate, _) => Self::Indeterminate(error),
             (ErrorKind::Corrupt, _) => Self::Corrupt(error),
+            (ErrorKind::Drained, _) => Self::Drained(error),
             (ErrorKind::Internal, _) => Self::Internal(error),
         }
     }

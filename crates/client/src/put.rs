@@ -13,7 +13,7 @@ use crate::{
     traces::Traces,
     writer::{MOST_PLACED, SOURCE_STALL, Spec, Writer, Written},
 };
-use model::{BlobId, Hash, ObjectName, PolicyName, Precondition, Properties, Version};
+use model::{ContentId, Hash, ObjectName, PolicyName, Precondition, Properties, Version};
 use proto::v1::{self, metadata_client::MetadataClient};
 use serde::Serialize;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, Serialize)]
 pub struct Stored {
     /// The id of the content.
-    pub content: BlobId,
+    pub content: ContentId,
     /// The version it became.
     pub version: Version,
     /// Bytes of content.

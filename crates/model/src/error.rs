@@ -30,11 +30,13 @@ pub enum ErrorKind {
     Corrupt,
     /// A defect of ours.
     Internal,
+    /// The object's content was drained on purpose: its metadata is all that is left.
+    Drained,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of its wire number (counted from 1).
-    pub const ALL: [ErrorKind; 12] = [
+    pub const ALL: [ErrorKind; 13] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Denied,
@@ -47,6 +49,7 @@ impl ErrorKind {
         Self::Indeterminate,
         Self::Corrupt,
         Self::Internal,
+        Self::Drained,
     ];
 
     /// The kind's name as machines see it.
@@ -64,6 +67,7 @@ impl ErrorKind {
             Self::Indeterminate => "indeterminate",
             Self::Corrupt => "corrupt",
             Self::Internal => "internal",
+            Self::Drained => "drained",
         }
     }
 }

@@ -88,6 +88,15 @@ bytes_id!(
     BlobId, 16, "a blob id"
 );
 bytes_id!(
+    /// A content, unique in its container. The one that the writer chose, or else the bytes of
+    /// the blob it was first committed with.
+    ContentId, 16, "a content id"
+);
+bytes_id!(
+    /// A long piece of work that a client runs, drawn at random when it starts.
+    JobId, 16, "a job id"
+);
+bytes_id!(
     /// A client's name for one mutation; a repetition is answered, not applied again.
     RequestId, 16, "a request id"
 );
@@ -214,7 +223,17 @@ impl AccountName {
     }
 }
 
+impl From<BlobId> for ContentId {
+    /// The id of a content whose writer chose none.
+    fn from(blob: BlobId) -> Self {
+        Self(blob.0)
+    }
+}
+
 impl BlobId {
+    /// Of what no upload made: a delete marker, say.
+    pub const NONE: BlobId = BlobId([0; 16]);
+
     /// A blob of a container in `slot`, from 14 random bytes.
     pub fn new(slot: Slot, random: [u8; 14]) -> Self {
         let mut bytes = [0; 16];

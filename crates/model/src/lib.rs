@@ -18,8 +18,8 @@ mod policy;
 pub use chunk::{ChunkName, Extent, Metachunk};
 pub use error::{Error, ErrorKind, Subject};
 pub use id::{
-    BlobId, ClusterId, ContainerId, Hash, NodeId, PartitionId, RequestId, Slot, Version, VolumeId,
-    WriteId,
+    BlobId, ClusterId, ContainerId, ContentId, Hash, JobId, NodeId, PartitionId, RequestId, Slot,
+    Version, VolumeId, WriteId,
 };
 pub use location::Location;
 pub use map::{
@@ -27,8 +27,8 @@ pub use map::{
 };
 pub use name::{AccountName, ContainerName, ObjectName, check_properties};
 pub use object::{
-    Account, Body, Container, ContainerEntry, ListQuery, ListedName, Listing, Object, ObjectEntry,
-    Precondition, Properties, Versioning,
+    Account, Body, Container, ContainerEntry, Frozen, ListQuery, ListedName, Listing, Object,
+    ObjectEntry, Precondition, Properties, Versioning,
 };
 pub use policy::{
     BLOCK_BYTES, MAX_CHUNK_BLOCKS, MAX_WIDTH, Method, Policy, PolicyName, SmallObjects,

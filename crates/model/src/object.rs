@@ -1,8 +1,8 @@
 //! Accounts, containers, objects, and listings of them.
 
 use crate::{
-    AccountName, BlobId, ContainerId, ContainerName, Error, Extent, Hash, ObjectName, PolicyName,
-    Version,
+    AccountName, ContainerId, ContainerName, ContentId, Error, Extent, Hash, JobId, ObjectName,
+    PolicyName, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +38,35 @@ pub struct ContainerEntry {
     pub bytes: u64,
     /// Log time of its last change, in microseconds since 1970.
     pub modified: u64,
+}
+
+/// Whether a container takes no writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Frozen {
+    /// It takes them.
+    #[default]
+    No,
+    /// It takes none until a job is done with it, or its lease is over.
+    Lease {
+        /// The job that holds the lease.
+        job: JobId,
+        /// Log time at which the lease ends unless it is renewed, in microseconds since 1970.
+        until: u64,
+    },
+    /// It takes none until somebody thaws it.
+    Forever,
+}
+
+impl Frozen {
+    /// Whether writes are refused at a log time.
+    pub fn at(self, now: u64) -> bool {
+        match self {
+            Self::No => false,
+            Self::Lease { until, .. } => until > now,
+            Self::Forever => true,
+        }
+    }
 }
 
 /// How many versions of an object a container keeps.
@@ -107,6 +136,10 @@ pub struct Container {
     pub objects: u64,
     /// Bytes of all versions.
     pub bytes: u64,
+    /// Whether it takes no writes.
+    pub frozen: Frozen,
+    /// The container it is a snapshot of.
+    pub snapshot_of: Option<ContainerId>,
     /// User properties.
     pub properties: Properties,
 }
@@ -131,8 +164,10 @@ pub struct ObjectEntry {
     pub latest: bool,
     /// Whether it is a delete marker.
     pub marker: bool,
-    /// The id of its content.
-    pub content: BlobId,
+    /// Whether its content was drained: the metadata is all that is left.
+    pub drained: bool,
+    /// The id of its content; zeros for a delete marker.
+    pub content: ContentId,
     /// Bytes of content.
     pub size: u64,
     /// BLAKE3 of the content; absent where it is not known (after an append, say).
@@ -148,6 +183,9 @@ pub struct ObjectEntry {
     pub created: u64,
     /// Log time of the last change of its data or properties, in microseconds since 1970.
     pub modified: u64,
+    /// User properties, in listings that asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Properties>,
 }
 
 impl ObjectEntry {
@@ -238,6 +276,8 @@ pub struct ListQuery {
     pub versions: bool,
     /// Only names whose newest version is a delete marker.
     pub deleted: bool,
+    /// User properties with the entries (of objects).
+    pub properties: bool,
 }
 
 /// An entry of a listing: something, or what a delimiter folded.

@@ -3,9 +3,10 @@
 use crate::v1;
 use model::{
     Account, Administrative, BlobId, Body, ClusterId, ClusterMap, Container, ContainerEntry,
-    ContainerId, Error, Extent, Hash, ListQuery, ListedName, Listing, Liveness, Metachunk, Node,
-    NodeId, Object, ObjectEntry, Partition, PartitionId, PartitionTable, Policy, Precondition,
-    Properties, Slot, SmallObjects, Version, Versioning, Volume, VolumeId, WriteId,
+    ContainerId, ContentId, Error, Extent, Frozen, Hash, JobId, ListQuery, ListedName, Listing,
+    Liveness, Metachunk, Node, NodeId, Object, ObjectEntry, Partition, PartitionId, PartitionTable,
+    Policy, Precondition, Properties, Slot, SmallObjects, Version, Versioning, Volume, VolumeId,
+    WriteId,
 };
 
 /// Most rows of a chunk table in one message.
@@ -90,8 +91,36 @@ impl TryFrom<v1::Container> for Container {
             quota: m.quota,
             objects: m.objects,
             bytes: m.bytes,
+            frozen: m.frozen.map_or(Ok(Frozen::No), TryInto::try_into)?,
+            snapshot_of: m.snapshot_of.map(|id| ContainerId::try_from(&id[..])).transpose()?,
             properties: properties_from(m.properties)?,
         })
+    }
+}
+
+impl TryFrom<v1::container::Frozen> for Frozen {
+    type Error = Error;
+    fn try_from(m: v1::container::Frozen) -> Result<Self, Error> {
+        use v1::container::Frozen as Message;
+        Ok(match m {
+            Message::FrozenUntil(lease) => {
+                Self::Lease { job: JobId::try_from(&lease.job[..])?, until: lease.until }
+            }
+            Message::FrozenForever(true) => Self::Forever,
+            Message::FrozenForever(false) => Self::No,
+        })
+    }
+}
+
+/// Whether a container is frozen, for a message; nothing if it is not.
+pub fn frozen_to(frozen: Frozen) -> Option<v1::container::Frozen> {
+    use v1::container::Frozen as Message;
+    match frozen {
+        Frozen::No => None,
+        Frozen::Lease { job, until } => {
+            Some(Message::FrozenUntil(v1::FreezeLease { job: job.0.to_vec(), until }))
+        }
+        Frozen::Forever => Some(Message::FrozenForever(true)),
     }
 }
 
@@ -110,6 +139,8 @@ impl From<Container> for v1::Container {
             objects: c.objects,
             bytes: c.bytes,
             properties: properties_to(c.properties),
+            frozen: frozen_to(c.frozen),
+            snapshot_of: c.snapshot_of.map(|id| id.0.to_vec()),
         }
     }
 }
@@ -209,7 +240,8 @@ impl TryFrom<v1::ObjectEntry> for ObjectEntry {
             version: Version(m.version),
             latest: m.latest,
             marker: m.marker,
-            content: BlobId::try_from(&m.content[..])?,
+            drained: m.drained,
+            content: ContentId::try_from(&m.content[..])?,
             size: m.size,
             hash: hash_from(m.hash)?,
             md5: md5_from(m.md5)?,
@@ -217,6 +249,7 @@ impl TryFrom<v1::ObjectEntry> for ObjectEntry {
             policy: m.policy.parse()?,
             created: m.created,
             modified: m.modified,
+            properties: m.properties.map(|p| properties_from(p.list)).transpose()?,
         })
     }
 }
@@ -236,6 +269,8 @@ impl From<ObjectEntry> for v1::ObjectEntry {
             policy: e.policy.to_string(),
             created: e.created,
             modified: e.modified,
+            drained: e.drained,
+            properties: e.properties.map(|p| v1::Properties { list: properties_to(p) }),
         }
     }
 }
@@ -301,6 +336,7 @@ impl From<v1::ListQuery> for ListQuery {
             limit: m.limit,
             versions: m.versions,
             deleted: m.deleted,
+            properties: m.properties,
         }
     }
 }
@@ -316,6 +352,7 @@ impl From<ListQuery> for v1::ListQuery {
             limit: q.limit,
             versions: q.versions,
             deleted: q.deleted,
+            properties: q.properties,
         }
     }
 }

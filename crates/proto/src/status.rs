@@ -24,6 +24,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::Indeterminate => Code::Unknown,
         ErrorKind::Corrupt => Code::DataLoss,
         ErrorKind::Internal => Code::Internal,
+        ErrorKind::Drained => Code::FailedPrecondition,
     }
 }
 

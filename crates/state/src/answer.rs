@@ -1,6 +1,7 @@
 //! What a command answers.
 
-use model::{Version, VolumeId};
+use crate::PurgeCursor;
+use model::{ContentId, Version, VolumeId};
 use serde::{Deserialize, Serialize};
 
 /// The answer of a command, or why it was refused. It is kept with the request id.
@@ -23,12 +24,16 @@ pub enum Answer {
         /// request id, until it is true.
         complete: bool,
     },
-    /// Of [`Commit`](crate::Command::Commit).
+    /// Of [`Commit`](crate::Command::Commit) and [`Truncate`](crate::Command::Truncate).
     Committed {
-        /// The version it became.
+        /// The version it became, or became part of.
         version: Version,
-        /// Losses that the metachunk with the fewest durable chunks survives;
-        /// [`model::MAX_WIDTH`] for an empty content, which has none to lose.
+        /// The id of the version's content.
+        content: ContentId,
+        /// Bytes of the version's content.
+        size: u64,
+        /// Losses that the metachunk with the fewest durable chunks survives, of those that the
+        /// command brought; [`model::MAX_WIDTH`] if it brought none.
         tolerance: u32,
         /// Chunks that are not durable and were queued for repair.
         dropped: u32,
@@ -49,5 +54,46 @@ pub enum Answer {
     Volume {
         /// The volume's number.
         id: VolumeId,
+    },
+    /// Of [`Purge`](crate::Command::Purge).
+    Purged {
+        /// Versions removed, delete markers not counted.
+        versions: u32,
+        /// Delete markers removed.
+        markers: u32,
+        /// Where the next command goes on; none at the end.
+        next: Option<PurgeCursor>,
+    },
+    /// Of [`Flush`](crate::Command::Flush) and
+    /// [`DiscardSnapshot`](crate::Command::DiscardSnapshot).
+    Flushed {
+        /// Versions removed, delete markers not counted.
+        versions: u32,
+        /// Delete markers removed.
+        markers: u32,
+        /// False if some are left: the command must be repeated under another request id.
+        complete: bool,
+    },
+    /// Of [`RefreshContainer`](crate::Command::RefreshContainer).
+    ContainerRefreshed {
+        /// Whether there is such a container.
+        exists: bool,
+    },
+    /// Of [`RefreshAccount`](crate::Command::RefreshAccount).
+    AccountRefreshed {
+        /// False if it must go on: the command must be repeated under another request id.
+        complete: bool,
+    },
+    /// Of [`FlushAccount`](crate::Command::FlushAccount).
+    AccountFlushed {
+        /// False if containers are left: the command must be repeated under another request id.
+        complete: bool,
+    },
+    /// Of [`CreateSnapshot`](crate::Command::CreateSnapshot).
+    SnapshotTarget {
+        /// The target's incarnation.
+        incarnation: u64,
+        /// Whether this very job has published it already: there is nothing left to do.
+        published: bool,
     },
 }

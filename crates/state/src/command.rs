@@ -1,8 +1,10 @@
 //! What can be asked of a partition.
 
+mod container;
 mod directory;
 mod object;
 mod queue;
+mod snapshot;
 
 use model::{
     AccountName, Administrative, BlobId, ContainerId, ContainerName, Liveness, NodeId, PartitionId,
@@ -10,9 +12,18 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use container::{Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen};
 pub use directory::{InitCluster, RegisterVolume};
-pub use object::{Commit, DeleteObject, UpdateObject};
-pub use queue::{Damage, DeletionKey, Postponed, RepairKey, Swap};
+pub use object::{
+    Commit, CommitExtent, CommitMode, DeleteObject, Drain, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_ROWS,
+    PAGE_ROWS, Rows, StagePage, Truncate, UpdateObject,
+};
+pub use queue::{
+    Damage, DeletionKey, Postponed, RecordScan, RepairKey, ScanCursor, ScanStep, Swap,
+};
+pub use snapshot::{
+    CreateSnapshot, DiscardSnapshot, DropImported, ImportBody, ImportVersion, PublishSnapshot,
+};
 
 /// A mutation of a partition's state. New commands are added at the end: the log knows them by
 /// their number.
@@ -135,6 +146,51 @@ pub enum Command {
         /// `host:port`.
         address: String,
     },
+    /// Writes a page of a chunk table that is to be committed. Answers `Done`.
+    StagePage(Box<StagePage>),
+    /// Cuts a version short. Answers `Committed`.
+    Truncate(Box<Truncate>),
+    /// Drops the content of a version and keeps its metadata. Done already is fine. Answers
+    /// `Done`.
+    Drain(Drain),
+    /// Removes versions of objects beyond so many of each. Answers `Purged`.
+    Purge(Purge),
+    /// Removes all that is in a container. Answers `Flushed`.
+    Flush(Flush),
+    /// Freezes or thaws a container. Answers `Done`.
+    SetFrozen(SetFrozen),
+    /// Tells the account of a container's state again, or that there is no such container.
+    /// Answers `ContainerRefreshed`.
+    RefreshContainer {
+        /// The account it is in.
+        account: AccountName,
+        /// Its name.
+        container: ContainerName,
+    },
+    /// Sums the counters of an account up anew, as far as one command may go. Answers
+    /// `AccountRefreshed`.
+    RefreshAccount {
+        /// Its name.
+        account: AccountName,
+    },
+    /// Empties the list of an account's containers, and its counters with it; containers and
+    /// objects stay. Answers `AccountFlushed`.
+    FlushAccount {
+        /// Its name.
+        account: AccountName,
+    },
+    /// Keeps account of a scan for the chunks of a volume. Answers `Done`.
+    RecordScan(RecordScan),
+    /// Makes the hidden target of a snapshot. Answers `SnapshotTarget`.
+    CreateSnapshot(CreateSnapshot),
+    /// Writes a version into the hidden target of a snapshot. Answers `Done`.
+    ImportVersion(Box<ImportVersion>),
+    /// Removes versions from the hidden target of a snapshot again. Answers `Done`.
+    DropImported(DropImported),
+    /// Shows the target of a snapshot, frozen for good. Answers `Done`.
+    PublishSnapshot(PublishSnapshot),
+    /// Removes the hidden target of a snapshot. Answers `Flushed`.
+    DiscardSnapshot(DiscardSnapshot),
 }
 
 /// Changes of properties: first cleared if asked, then removed, then set.

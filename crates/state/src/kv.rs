@@ -8,6 +8,7 @@ pub(crate) mod barred;
 pub(crate) mod chunks;
 pub(crate) mod cluster;
 pub(crate) mod container;
+pub(crate) mod content;
 pub(crate) mod deletion;
 pub(crate) mod head;
 pub(crate) mod inbound;
@@ -19,6 +20,8 @@ pub(crate) mod partition;
 pub(crate) mod properties;
 pub(crate) mod repair;
 pub(crate) mod request;
+pub(crate) mod scan;
+pub(crate) mod staged;
 pub(crate) mod volume;
 
 use crate::{Fatal, txn::Txn};
@@ -83,12 +86,19 @@ kinds! {
     /// Reserved: small contents.
     #[allow(dead_code, reason = "its number is taken")]
     Inline = 0x29,
+    /// The version that has a content id.
+    Content = 0x2A,
+    /// What is known of the chunk table of a blob that is staged and not committed yet.
+    Staged = 0x2B,
+    StagedExpiry = 0x2C,
     /// States of containers on their way to their accounts.
     Outbox = 0x30,
     OutboxPointer = 0x31,
     Deletion = 0x40,
     Repair = 0x41,
     RepairPointer = 0x42,
+    /// How far a scan for the chunks of a volume is.
+    VolumeScan = 0x43,
     Request = 0x50,
     RequestExpiry = 0x51,
     Cluster = 0x60,

@@ -33,8 +33,11 @@ mod txn;
 pub use answer::{Answer, Reply};
 pub use batch::Batch;
 pub use command::{
-    Command, Commit, ContainerCounters, ContainerState, CreateContainer, Damage, DeleteObject,
-    DeletionKey, InitCluster, Postponed, PropertyChanges, RegisterVolume, RepairKey, Swap,
+    Command, Commit, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
+    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
+    ImportBody, ImportVersion, InitCluster, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_REMOVED, MAX_ROWS,
+    PAGE_ROWS, Postponed, PropertyChanges, PublishSnapshot, Purge, PurgeCursor, RecordScan,
+    RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, StagePage, Swap, Truncate,
     UpdateContainer, UpdateObject,
 };
 pub use digest::StateHash;

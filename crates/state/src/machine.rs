@@ -7,12 +7,19 @@ mod cluster;
 mod commit;
 mod container;
 mod deletion;
+mod extents;
 mod object;
 mod outbox;
 mod precondition;
+mod purge;
+mod refresh;
 mod remove;
 mod repair;
 pub(crate) mod request;
+mod scan;
+mod snapshot;
+pub(crate) mod stage;
+mod truncate;
 mod volume;
 
 use crate::{
@@ -73,6 +80,7 @@ pub fn apply(view: &dyn Read, entry: &Entry) -> Result<Applied, Fatal> {
     };
     request::expire(&mut cx)?;
     blob::expire(&mut cx)?;
+    stage::expire(&mut cx)?;
     cx.partition.write(&mut cx.txn)?;
     Ok(Applied { changes: changes(cx.txn)?, reply })
 }
@@ -123,6 +131,23 @@ fn execute(cx: &mut Context, command: &Command) -> Result<Answer, Failure> {
             cluster::set_policy(cx, policy, *make_default)
         }
         Command::UpdateNode { id, address } => cluster::update_node(cx, *id, address),
+        Command::StagePage(command) => stage::page(cx, command),
+        Command::Truncate(command) => truncate::truncate(cx, command),
+        Command::Drain(command) => object::drain(cx, command),
+        Command::Purge(command) => purge::purge(cx, command),
+        Command::Flush(command) => purge::flush(cx, command),
+        Command::SetFrozen(command) => container::set_frozen(cx, command),
+        Command::RefreshContainer { account, container } => {
+            container::refresh(cx, account, container)
+        }
+        Command::RefreshAccount { account } => refresh::refresh(cx, account),
+        Command::FlushAccount { account } => refresh::flush(cx, account),
+        Command::RecordScan(command) => scan::record(cx, command),
+        Command::CreateSnapshot(command) => snapshot::create(cx, command),
+        Command::ImportVersion(command) => snapshot::import(cx, command),
+        Command::DropImported(command) => snapshot::drop_imported(cx, command),
+        Command::PublishSnapshot(command) => snapshot::publish(cx, command),
+        Command::DiscardSnapshot(command) => snapshot::discard(cx, command),
     }
 }
 

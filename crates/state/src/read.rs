@@ -8,19 +8,26 @@ mod cursor;
 mod list;
 mod object;
 mod queue;
+mod scan;
 mod status;
 
-pub use crate::kv::{owner::Owner, repair::Repair};
+pub use crate::kv::{owner::Owner, repair::Repair, scan::VolumeScan};
 pub(crate) use account::existing as existing_account;
 pub use account::{list_accounts, list_containers, show_account};
 pub use cluster::{cluster_map, volume_by_identity};
-pub use container::{find_container, list_objects, show_container};
-pub(crate) use object::missing as missing_object;
-pub use object::{blob_owner, find_chunk, is_barred, locate, show_object};
+pub use container::{
+    find_container, list_objects, list_snapshot_target, show_container, show_snapshot_target,
+};
+pub use object::{
+    ExtentOutline, Outline, blob_owner, find_chunk, is_barred, locate, outline, resolve_content,
+    rows, show_object,
+};
+pub(crate) use object::{drained as drained_object, missing as missing_object};
 pub use queue::{
     DueDeletion, OutboxBatch, QueuedRepair, due_deletions, inbound_mark, outbox, repairs,
     undelivered,
 };
+pub use scan::{ScanPage, scan_volume, volume_scan, volume_scans};
 pub use status::{Status, compute_state_hash, recorded_reply, state_hash, status};
 
 /// Most entries of a page.

@@ -27,6 +27,7 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Exhausted => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Indeterminate => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Drained => StatusCode::GONE,
         ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -277,7 +277,8 @@ impl Cluster {
             version: Version(10),
             latest: true,
             marker: false,
-            content: BLOB,
+            drained: false,
+            content: BLOB.into(),
             size: written.size,
             hash: Some(written.hash),
             md5: written.md5,
@@ -285,6 +286,7 @@ impl Cluster {
             policy: policy.name.clone(),
             created: 0,
             modified: 0,
+            properties: None,
         };
         let body = Body::Extents(if written.size > 0 { vec![extent] } else { Vec::new() });
         Object { entry, properties: Properties::new(), body }

@@ -81,6 +81,12 @@ fn grows(command: &Command) -> bool {
             | Command::DeleteContainer { .. }
             | Command::DeleteObject(_)
             | Command::Abort { .. }
+            | Command::Drain(_)
+            | Command::Purge(_)
+            | Command::Flush(_)
+            | Command::FlushAccount { .. }
+            | Command::DropImported(_)
+            | Command::DiscardSnapshot(_)
     )
 }
 

@@ -2,11 +2,25 @@
 
 use crate::PropertyChanges;
 use model::{
-    BlobId, ContainerId, Extent, Hash, ObjectName, PolicyName, Precondition, Properties, Version,
+    BlobId, ContainerId, ContentId, Extent, Hash, Metachunk, Method, ObjectName, PolicyName,
+    Precondition, Properties, Version,
 };
 use serde::{Deserialize, Serialize};
 
-/// Makes a version of what was written.
+/// Most rows that the extents of one command bring themselves, all together; longer tables are
+/// staged before.
+pub const MAX_INLINE_ROWS: usize = 32;
+
+/// Rows of a full page of a staged chunk table.
+pub const PAGE_ROWS: usize = 256;
+
+/// Most rows of all the extents of a version.
+pub const MAX_ROWS: u32 = 65_536;
+
+/// Most extents of a version: each append adds one.
+pub const MAX_EXTENTS: usize = 1024;
+
+/// Makes a version of what was written, or adds it to one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// The container.
@@ -15,11 +29,16 @@ pub struct Commit {
     pub incarnation: u64,
     /// The object's name.
     pub object: ObjectName,
-    /// The blob that was prepared; its id is that of the content too.
+    /// Whether it may add to a version that is there.
+    pub mode: CommitMode,
+    /// The content id that the writer chose. It must be new in the container; of an append to a
+    /// version that is there, it must be that version's.
+    pub content: Option<ContentId>,
+    /// The blob that was prepared: that of the first extent, if there is one.
     pub blob: BlobId,
-    /// Where the bytes are; `None` for an empty content.
-    pub extent: Option<Extent>,
-    /// Bytes of content.
+    /// Where the bytes are, each extent under a blob of its own; none for an empty content.
+    pub extents: Vec<CommitExtent>,
+    /// Bytes in the extents.
     pub size: u64,
     /// BLAKE3 of the content.
     pub hash: Option<Hash>,
@@ -29,11 +48,122 @@ pub struct Commit {
     pub mime_type: String,
     /// The policy it was written with.
     pub policy: PolicyName,
-    /// User properties.
+    /// User properties; an append adds them to those there are.
     pub properties: Properties,
     /// What must hold.
     pub precondition: Precondition,
     /// How long the chunks of versions it replaces are kept, in microseconds.
+    pub delete_grace: u64,
+}
+
+/// What a commit does with a live latest version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommitMode {
+    /// Makes a new version in its place or above it, as the container's versioning has it.
+    Create,
+    /// Adds the extents to it. Without one, it makes a version.
+    Append,
+}
+
+/// An extent of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitExtent {
+    /// Names its chunks; prepared for the container.
+    pub blob: BlobId,
+    /// The blob under which its bytes were first written; another one in a link.
+    pub origin: BlobId,
+    /// The policy it was written with.
+    pub policy: PolicyName,
+    /// How its stripes were encoded.
+    pub method: Method,
+    /// Blocks of a full chunk.
+    pub chunk_blocks: u32,
+    /// Its chunk table.
+    pub rows: Rows,
+}
+
+/// The chunk table of a new extent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rows {
+    /// All of it; at most [`MAX_INLINE_ROWS`] in a command.
+    Inline(Vec<Metachunk>),
+    /// As many rows, staged before under the blob.
+    Staged(u32),
+}
+
+impl From<Extent> for CommitExtent {
+    fn from(extent: Extent) -> Self {
+        Self {
+            blob: extent.blob,
+            origin: extent.origin,
+            policy: extent.policy,
+            method: extent.method,
+            chunk_blocks: extent.chunk_blocks,
+            rows: Rows::Inline(extent.metachunks),
+        }
+    }
+}
+
+/// Writes a page of a chunk table that is to be committed. Pages come in order; all but the last
+/// are full. One that was staged already may be repeated. Staged rows that are not committed
+/// within three days are dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagePage {
+    /// The container, which may be the hidden target of a snapshot.
+    pub container: ContainerId,
+    /// Its incarnation as prepare gave it.
+    pub incarnation: u64,
+    /// The blob of the extent.
+    pub blob: BlobId,
+    /// How its stripes are encoded.
+    pub method: Method,
+    /// Blocks of a full chunk.
+    pub chunk_blocks: u32,
+    /// Number of the page, from 0.
+    pub page: u32,
+    /// Its rows, at most [`PAGE_ROWS`].
+    pub rows: Vec<Metachunk>,
+}
+
+/// Cuts a version short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Truncate {
+    /// The container.
+    pub container: ContainerId,
+    /// Its incarnation as prepare gave it.
+    pub incarnation: u64,
+    /// The object's name.
+    pub object: ObjectName,
+    /// The version, otherwise the latest.
+    pub version: Option<Version>,
+    /// Bytes that it must have.
+    pub expected_size: u64,
+    /// The blobs that its extents must have, in their order.
+    pub expected_blobs: Vec<BlobId>,
+    /// How many extents are kept.
+    pub keep_extents: u32,
+    /// How many rows of the last one kept; 0 if none is.
+    pub keep_rows: u32,
+    /// What was in the metachunk that is cut, up to the cut, written anew.
+    pub tail: Option<CommitExtent>,
+    /// Bytes of content afterwards.
+    pub size: u64,
+    /// How long the chunks that go are kept, in microseconds.
+    pub delete_grace: u64,
+}
+
+/// Drops the content of a version and keeps its metadata, its size among it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The container.
+    pub container: ContainerId,
+    /// The object's name.
+    pub object: ObjectName,
+    /// The version, otherwise the latest.
+    pub version: Option<Version>,
+    /// What must hold of the latest version.
+    pub precondition: Precondition,
+    /// How long the chunks are kept, in microseconds.
     pub delete_grace: u64,
 }
 

@@ -78,3 +78,49 @@ pub struct Swap {
     /// How long the old chunk is kept, in microseconds.
     pub delete_grace: u64,
 }
+
+/// Where a scan of the chunk tables of a partition goes on: at this row, or the first behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanCursor {
+    /// The container.
+    pub container: ContainerId,
+    /// The object's name.
+    pub object: ObjectName,
+    /// Its version.
+    pub version: Version,
+    /// Number of the extent within the version.
+    pub extent: u32,
+    /// Number of the row within the extent.
+    pub row: u32,
+}
+
+/// Keeps account of a scan for the chunks of a volume, so that the next leader goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordScan {
+    /// The volume.
+    pub volume: VolumeId,
+    /// What happened.
+    pub step: ScanStep,
+}
+
+/// A step of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScanStep {
+    /// It begins, at the first row. One that is under way goes on where it is.
+    Start,
+    /// It came from one place to another. Refused (conflict) unless it is at the first, so that
+    /// two leaders do not count the same rows twice.
+    Advance {
+        /// Where it was; none at the first row.
+        from: Option<ScanCursor>,
+        /// Where it is; none at the end, which finishes it.
+        to: Option<ScanCursor>,
+        /// Versions looked at on the way.
+        versions: u64,
+        /// The volume's chunks on the way, to be queued for repair as by
+        /// [`QueueRepair`](crate::Command::QueueRepair).
+        found: Vec<Damage>,
+    },
+    /// It is forgotten.
+    Forget,
+}

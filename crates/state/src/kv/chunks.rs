@@ -1,16 +1,11 @@
 //! Chunk tables: in the head while they are short, in pages of their own beyond.
 
 use super::{Key, Kind, Record, get, head, put, unreadable};
-use crate::{Fatal, txn::Txn};
+use crate::{Fatal, PAGE_ROWS, txn::Txn};
 use model::{BlobId, Extent, Metachunk};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use store::Read;
-
-/// The longest table that its head holds: about 1.5 KB at nine chunks a row.
-pub(crate) const INLINE_ROWS: usize = 32;
-
-/// Rows of a full page: about 12 KB.
-pub(crate) const PAGE_ROWS: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Page(Vec<Metachunk>);
@@ -21,24 +16,23 @@ pub(crate) fn page_key(blob: &BlobId, page: u32) -> Key {
     Key::new(Kind::ChunkPage).bytes(&blob.0).u32(page)
 }
 
-/// The form of an extent that goes to the head; its pages are written.
-pub(crate) fn write(txn: &mut Txn, extent: &Extent) -> Result<head::Extent, Fatal> {
-    let rows = &extent.metachunks;
-    let inline = if rows.len() <= INLINE_ROWS { rows.clone() } else { Vec::new() };
-    if inline.is_empty() {
-        for (number, page) in (0..).zip(rows.chunks(PAGE_ROWS)) {
-            put(txn, page_key(&extent.blob, number), &Page(page.to_vec()))?;
-        }
-    }
-    Ok(head::Extent {
-        blob: extent.blob,
-        origin: extent.origin,
-        policy: extent.policy.clone(),
-        method: extent.method,
-        chunk_blocks: extent.chunk_blocks,
-        rows: rows.len() as u32,
-        inline,
-    })
+/// Writes a page.
+pub(crate) fn write_page(
+    txn: &mut Txn,
+    blob: &BlobId,
+    page: u32,
+    rows: Vec<Metachunk>,
+) -> Result<(), Fatal> {
+    put(txn, page_key(blob, page), &Page(rows))
+}
+
+/// The rows of a page, if there is one.
+pub(crate) fn find_page(
+    view: &dyn Read,
+    blob: &BlobId,
+    page: u32,
+) -> Result<Option<Vec<Metachunk>>, Fatal> {
+    Ok(get::<Page>(view, page_key(blob, page).as_bytes())?.map(|page| page.0))
 }
 
 /// The rows of an extent in runs of at most [`PAGE_ROWS`], each with the number of its first.
@@ -46,8 +40,20 @@ pub(crate) fn runs<'a>(
     view: &'a dyn Read,
     extent: &'a head::Extent,
 ) -> impl Iterator<Item = Result<(u32, Vec<Metachunk>), Fatal>> + 'a {
-    let count = if extent.inline.is_empty() { pages(extent) } else { 1 };
-    (0..count).map(move |number| {
+    runs_from(view, extent, 0)
+}
+
+/// The runs from the one that has a row on.
+pub(crate) fn runs_from<'a>(
+    view: &'a dyn Read,
+    extent: &'a head::Extent,
+    row: u32,
+) -> impl Iterator<Item = Result<(u32, Vec<Metachunk>), Fatal>> + 'a {
+    let numbers = match extent.inline.is_empty() {
+        true => row / PAGE_ROWS as u32..pages(extent.rows),
+        false => 0..1,
+    };
+    numbers.map(move |number| {
         if !extent.inline.is_empty() {
             return Ok((0, extent.inline.clone()));
         }
@@ -106,17 +112,40 @@ pub(crate) fn replace(
     put(txn, page_key(&extent.blob, at), &Page(rows))
 }
 
+/// Cuts a table off behind its first `keep` rows. The head must be written by the caller.
+pub(crate) fn cut(txn: &mut Txn, extent: &mut head::Extent, keep: u32) -> Result<(), Fatal> {
+    if extent.inline.is_empty() {
+        let within = keep as usize % PAGE_ROWS;
+        if within > 0 {
+            let at = keep / PAGE_ROWS as u32;
+            let mut rows = page(txn, &extent.blob, at)?;
+            rows.truncate(within);
+            write_page(txn, &extent.blob, at, rows)?;
+        }
+        remove_pages(txn, &extent.blob, pages(keep)..pages(extent.rows));
+    }
+    extent.inline.truncate(keep as usize);
+    extent.rows = keep;
+    Ok(())
+}
+
 /// Removes the pages of an extent.
 pub(crate) fn remove(txn: &mut Txn, extent: &head::Extent) {
     if extent.inline.is_empty() {
-        for page in 0..pages(extent) {
-            txn.delete(page_key(&extent.blob, page).into_bytes());
-        }
+        remove_pages(txn, &extent.blob, 0..pages(extent.rows));
     }
 }
 
-fn pages(extent: &head::Extent) -> u32 {
-    extent.rows.div_ceil(PAGE_ROWS as u32)
+/// Removes some pages of a blob.
+pub(crate) fn remove_pages(txn: &mut Txn, blob: &BlobId, pages: Range<u32>) {
+    for page in pages {
+        txn.delete(page_key(blob, page).into_bytes());
+    }
+}
+
+/// Pages that as many rows take.
+pub(crate) fn pages(rows: u32) -> u32 {
+    rows.div_ceil(PAGE_ROWS as u32)
 }
 
 fn page(view: &dyn Read, blob: &BlobId, number: u32) -> Result<Vec<Metachunk>, Fatal> {

@@ -3,7 +3,8 @@
 use super::{Key, Kind, Record, get};
 use crate::{Failure, Fatal};
 use model::{
-    AccountName, ContainerId, ContainerName, Error, PolicyName, Properties, Subject, Versioning,
+    AccountName, ContainerId, ContainerName, Error, ErrorKind, Frozen, JobId, PolicyName,
+    Properties, Subject, Versioning,
 };
 use serde::{Deserialize, Serialize};
 use store::Read;
@@ -22,6 +23,20 @@ pub(crate) struct Container {
     /// Versions, delete markers not counted.
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
+    pub(crate) frozen: Frozen,
+    /// Of what it is a snapshot.
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// Of what a container is a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) source: ContainerId,
+    pub(crate) incarnation: u64,
+    /// The job that makes it, or made it.
+    pub(crate) job: JobId,
+    /// Whether it is not whole yet: then nothing but its job finds it.
+    pub(crate) hidden: bool,
 }
 
 impl Record for Container {}
@@ -30,17 +45,50 @@ pub(crate) fn key(container: &ContainerId) -> Key {
     Key::new(Kind::Container).bytes(&container.0)
 }
 
-pub(crate) fn read(view: &dyn Read, id: &ContainerId) -> Result<Option<Container>, Fatal> {
+/// The container, be it hidden or not.
+pub(crate) fn any(view: &dyn Read, id: &ContainerId) -> Result<Option<Container>, Fatal> {
     get(view, key(id).as_bytes())
+}
+
+/// The container, unless it is hidden.
+pub(crate) fn read(view: &dyn Read, id: &ContainerId) -> Result<Option<Container>, Fatal> {
+    Ok(any(view, id)?.filter(|container| !container.is_hidden()))
 }
 
 /// The container, or *not found*.
 pub(crate) fn existing(view: &dyn Read, id: &ContainerId) -> Result<Container, Failure> {
-    let missing = || Error::not_found(Subject::Container, format!("there is no container {id}"));
-    Ok(read(view, id)?.ok_or_else(missing)?)
+    Ok(read(view, id)?.ok_or_else(|| missing(id))?)
+}
+
+/// The container, or *not found*, or *unavailable* if it is frozen.
+pub(crate) fn writable(view: &dyn Read, id: &ContainerId, now: u64) -> Result<Container, Failure> {
+    let container = existing(view, id)?;
+    if container.frozen.at(now) {
+        let message = format!("container {} is frozen and takes no writes", container.name);
+        return Err(Error::new(ErrorKind::Unavailable, Subject::Container, message).into());
+    }
+    Ok(container)
+}
+
+pub(crate) fn missing(id: &ContainerId) -> Error {
+    Error::not_found(Subject::Container, format!("there is no container {id}"))
 }
 
 impl Container {
+    /// Whether it is the target of a snapshot that is not whole yet.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.hidden)
+    }
+
+    /// Refuses what was begun in a container of the same name that is gone.
+    pub(crate) fn check_incarnation(&self, incarnation: u64) -> Result<(), Error> {
+        if self.incarnation == incarnation {
+            return Ok(());
+        }
+        let message = format!("container {} was deleted and created again meanwhile", self.name);
+        Err(Error::new(ErrorKind::Conflict, Subject::Container, message))
+    }
+
     pub(crate) fn to_model(&self, id: ContainerId, properties: Properties) -> model::Container {
         model::Container {
             id,
@@ -54,6 +102,8 @@ impl Container {
             quota: self.quota,
             objects: self.objects,
             bytes: self.bytes,
+            frozen: self.frozen,
+            snapshot_of: self.snapshot.as_ref().map(|snapshot| snapshot.source),
             properties,
         }
     }

@@ -3,7 +3,8 @@
 use super::{Key, Kind, Record, decode, key::Parts, misshapen};
 use crate::Fatal;
 use model::{
-    BlobId, ContainerId, Hash, Metachunk, Method, ObjectEntry, ObjectName, PolicyName, Version,
+    BlobId, ContainerId, ContentId, Hash, Metachunk, Method, ObjectEntry, ObjectName, PolicyName,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
@@ -11,8 +12,10 @@ use store::Read;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
-    /// The blob that was committed; zeros for a delete marker.
-    pub(crate) content: BlobId,
+    /// The blob with which the version was made; zeros for a delete marker.
+    pub(crate) blob: BlobId,
+    /// Zeros for a delete marker.
+    pub(crate) content: ContentId,
     pub(crate) size: u64,
     pub(crate) hash: Option<Hash>,
     pub(crate) md5: Option<[u8; 16]>,
@@ -47,7 +50,9 @@ pub(crate) struct Extent {
     pub(crate) policy: PolicyName,
     pub(crate) method: Method,
     pub(crate) chunk_blocks: u32,
-    /// How many rows the chunk table has.
+    /// Bytes of content in it.
+    pub(crate) bytes: u64,
+    /// How many rows the chunk table has; never none.
     pub(crate) rows: u32,
     /// All of them, or none where they are in pages.
     pub(crate) inline: Vec<Metachunk>,
@@ -60,7 +65,36 @@ impl Head {
         self.body == Body::Marker
     }
 
-    /// The extents; none for a marker.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.body == Body::Drained
+    }
+
+    /// A delete marker.
+    pub(crate) fn marker(policy: PolicyName, created: u64, modified: u64) -> Self {
+        Self {
+            blob: BlobId::NONE,
+            content: ContentId([0; ContentId::LEN]),
+            size: 0,
+            hash: None,
+            md5: None,
+            mime_type: String::new(),
+            policy,
+            created,
+            modified,
+            body: Body::Marker,
+            retained_until: None,
+            held: false,
+        }
+    }
+
+    /// The blobs that belong to the version: the one it was made with, and those of its extents.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = BlobId> + '_ {
+        let made_with = (self.blob != BlobId::NONE).then_some(self.blob);
+        let others = self.extents().iter().map(|extent| extent.blob);
+        made_with.into_iter().chain(others.filter(|blob| *blob != self.blob))
+    }
+
+    /// The extents; none for a marker or a drained version.
     pub(crate) fn extents(&self) -> &[Extent] {
         match &self.body {
             Body::Extents(extents) => extents,
@@ -74,6 +108,7 @@ impl Head {
             version,
             latest,
             marker: self.is_marker(),
+            drained: self.is_drained(),
             content: self.content,
             size: self.size,
             hash: self.hash,
@@ -82,6 +117,7 @@ impl Head {
             policy: self.policy.clone(),
             created: self.created,
             modified: self.modified,
+            properties: None,
         }
     }
 }
@@ -104,6 +140,11 @@ pub(crate) fn key(container: &ContainerId, name: &str, version: Version) -> Key 
 pub(crate) fn split(key: &[u8]) -> Result<(&[u8], Version), Fatal> {
     let (name, version) = key.split_last_chunk::<8>().ok_or_else(|| misshapen(key))?;
     Ok((name, Version(!u64::from_be_bytes(*version))))
+}
+
+/// The container.
+pub(crate) fn container(key: &[u8]) -> Result<ContainerId, Fatal> {
+    Parts::of(key).fixed().map(ContainerId).ok_or_else(|| misshapen(key))
 }
 
 /// The object's name.

@@ -82,6 +82,12 @@ fn apply_state(cx: &mut Context, state: &ContainerState) -> Result<(), Fatal> {
     account.containers = moved(account.containers, old.0, new.0);
     account.objects = moved(account.objects, old.1, new.1);
     account.bytes = moved(account.bytes, old.2, new.2);
+    // Its sums are taken anew, and this one was counted.
+    if let Some(sums) = account.refresh.as_mut().filter(|sums| state.container <= sums.upto) {
+        sums.containers = moved(sums.containers, old.0, new.0);
+        sums.objects = moved(sums.objects, old.1, new.1);
+        sums.bytes = moved(sums.bytes, old.2, new.2);
+    }
     kv::put(&mut cx.txn, account::key(&state.account), &account)?;
     match state.counters {
         Some(counters) => kv::put(&mut cx.txn, key, &counters),

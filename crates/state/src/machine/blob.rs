@@ -1,6 +1,6 @@
 //! Blobs that must not be committed, and the fence.
 
-use super::Context;
+use super::{Context, stage};
 use crate::{
     Answer, Failure, Fatal,
     kv::{self, Present, barred, key::Key, owner},
@@ -18,7 +18,7 @@ const FENCE_BEHIND: u64 = 2 * 24 * 3600 * 1_000_000;
 /// Records that one command removes at most.
 const EXPIRED_AT_ONCE: usize = 16;
 
-/// Bars a blob unless it was committed.
+/// Bars a blob unless it was committed, and drops what is staged under it.
 pub(super) fn abort(cx: &mut Context, blob: &BlobId) -> Result<Answer, Failure> {
     check_uncommitted(cx, blob)?;
     let barred: Option<barred::Barred> = kv::get(&cx.txn, barred::key(blob).as_bytes())?;
@@ -28,6 +28,7 @@ pub(super) fn abort(cx: &mut Context, blob: &BlobId) -> Result<Answer, Failure> 
         Some(record) if record.committed => Err(committed(blob).into()),
         Some(_) => Ok(Answer::Done),
         None => {
+            stage::discard(cx, blob)?;
             bar(cx, blob, false)?;
             Ok(Answer::Done)
         }

@@ -13,6 +13,13 @@ use model::{Error, ErrorKind, Metachunk, Subject, VolumeId, WriteId};
 
 /// Queues damage at places that still name the damaged chunk.
 pub(super) fn queue_damage(cx: &mut Context, damages: &[Damage]) -> Result<Answer, Failure> {
+    queue_damages(cx, damages)?;
+    Ok(Answer::Done)
+}
+
+/// How many of them were queued, or are queued already.
+pub(super) fn queue_damages(cx: &mut Context, damages: &[Damage]) -> Result<u64, Fatal> {
+    let mut queued = 0;
     for damage in damages {
         let head = head::exact(&cx.txn, &damage.container, &damage.object, damage.version)?;
         let extents = head.iter().flat_map(Head::extents);
@@ -30,8 +37,9 @@ pub(super) fn queue_damage(cx: &mut Context, damages: &[Damage]) -> Result<Answe
         };
         let lost = repair::bit(damage.position);
         repair::queue(cx, place, &row, extent.method.data(), lost)?;
+        queued += 1;
     }
-    Ok(Answer::Done)
+    Ok(queued)
 }
 
 /// Names a rebuilt or moved chunk, if the table says what the worker read. A worker that is

@@ -1,55 +1,175 @@
-//! Commits.
+//! Commits: new versions, and what is added to those there are.
 
-mod check;
-
-use super::{Context, blob, container, precondition, remove, repair};
+use super::{
+    Context, blob, container,
+    extents::{self, Checked, Place},
+    precondition, remove,
+};
 use crate::{
-    Answer, Commit, Failure,
+    Answer, Commit, CommitMode, Failure,
     kv::{
-        self, chunks,
+        self,
         container::{self as containers, Container},
-        head::{self, Body, Head},
+        content::{self, Content},
+        head::{self, Body, Head, Versioned},
         owner::{self, Owner},
         properties,
     },
+    read::drained_object,
 };
-use model::{Error, ErrorKind, Extent, MAX_WIDTH, Subject, Version, Versioning};
+use model::{
+    ContainerId, ContentId, Error, ErrorKind, Properties, Subject, Version, Versioning,
+    check_properties,
+};
 
-/// Makes a version of what was written, with all that belongs to it, in one batch.
+/// The longest media type, in bytes.
+const MAX_MIME_BYTES: usize = 256;
+
+/// Makes a version of what was written, or adds it to one, with all that belongs to it, in one
+/// batch.
 pub(super) fn commit(cx: &mut Context, command: &Commit) -> Result<Answer, Failure> {
-    let mut container = containers::existing(&cx.txn, &command.container)?;
-    if container.incarnation != command.incarnation {
-        let message =
-            format!("container {} was deleted and created again meanwhile", container.name);
-        return Err(Error::new(ErrorKind::Conflict, Subject::Container, message).into());
+    let container = containers::writable(&cx.txn, &command.container, cx.now())?;
+    container.check_incarnation(command.incarnation)?;
+    check_described(&command.properties, &command.mime_type)?;
+    extents::prepared_for(&command.container, &command.blob)?;
+    let added = extents::check(cx, &command.container, &command.extents)?;
+    match command.extents.first() {
+        Some(first) if first.blob != command.blob => {
+            return Err(Error::invalid("the first extent must be that of the blob").into());
+        }
+        Some(_) => {}
+        None => blob::check_open(cx, &command.blob)?,
     }
-    check::content(command)?;
-    check::fence(command, cx.partition.fence)?;
-    blob::check_open(cx, &command.blob)?;
-
+    if added.bytes() != command.size {
+        let (sum, size) = (added.bytes(), command.size);
+        let message = format!("the metachunks hold {sum} bytes, the content has {size}");
+        return Err(Error::invalid(message).into());
+    }
     let latest = head::latest(&cx.txn, &command.container, &command.object)?;
     precondition::check(&command.precondition, &command.object, latest.as_ref())?;
-    let live = latest.as_ref().is_some_and(|(_, head)| !head.is_marker());
+    let version = latest.as_ref().map(|(version, _)| *version);
+    match (command.mode, latest.filter(|(_, head)| !head.is_marker())) {
+        (CommitMode::Append, Some(live)) => append(cx, command, container, live, &added),
+        (_, live) => create(cx, command, container, version, live.is_some(), &added),
+    }
+}
+
+fn create(
+    cx: &mut Context,
+    command: &Commit,
+    mut container: Container,
+    latest: Option<Version>,
+    live: bool,
+    added: &Checked,
+) -> Result<Answer, Failure> {
+    let (id, name) = (&command.container, &command.object);
     if container.versioning == Versioning::Disabled && live {
-        let (object, name) = (&command.object, &container.name);
+        let container = &container.name;
         let message =
-            format!("object {object} exists, and container {name} does not allow overwrites");
+            format!("object {name} exists, and container {container} does not allow overwrites");
         return Err(Error::new(ErrorKind::AlreadyExists, Subject::Object, message).into());
     }
+    let content = command.content.unwrap_or(command.blob.into());
+    check_content(cx, id, &content)?;
     let bytes_before = container.bytes;
-    let version = next_version(cx, latest.map(|(version, _)| version));
+    let version = next_version(cx, latest);
     if container.versioning == Versioning::Suspended {
-        let object = remove::Object { container: &command.container, name: &command.object };
+        let object = remove::Object { container: id, name };
         remove::all(cx, &mut container, object, command.delete_grace)?;
     }
     container.objects += 1;
     container.bytes = container.bytes.saturating_add(command.size);
     check_quota(&container, bytes_before)?;
+    let place = Place { container: id, object: name, version };
+    let head = Head {
+        blob: command.blob,
+        content,
+        size: command.size,
+        hash: command.hash,
+        md5: command.md5,
+        mime_type: command.mime_type.clone(),
+        policy: command.policy.clone(),
+        created: cx.now(),
+        modified: cx.now(),
+        body: Body::Extents(extents::write(cx, place, &[], added)?),
+        retained_until: None,
+        held: false,
+    };
+    write(cx, place, &head, command.properties.clone())?;
     container.modified = cx.now();
-    write(cx, command, version)?;
-    container::save(cx, &command.container, &container)?;
-    let (tolerance, dropped) = queue_dropped(cx, command, version)?;
-    Ok(Answer::Committed { version, tolerance, dropped })
+    container::save(cx, id, &container)?;
+    Ok(committed(version, &head, added))
+}
+
+/// Adds to the latest version, which keeps its version, content id, media type and policy.
+fn append(
+    cx: &mut Context,
+    command: &Commit,
+    mut container: Container,
+    (version, mut head): Versioned,
+    added: &Checked,
+) -> Result<Answer, Failure> {
+    let (id, name) = (&command.container, &command.object);
+    let Body::Extents(extents) = &mut head.body else { return Err(drained_object(name).into()) };
+    if command.content.is_some_and(|content| content != head.content) {
+        let there = head.content;
+        let message = format!("object {name} has the content id {there}, which an append keeps");
+        return Err(Error::new(ErrorKind::Conflict, Subject::Object, message).into());
+    }
+    let bytes_before = container.bytes;
+    container.bytes = container.bytes.saturating_add(command.size);
+    check_quota(&container, bytes_before)?;
+    let place = Place { container: id, object: name, version };
+    let written = extents::write(cx, place, extents, added)?;
+    if written.is_empty() {
+        // There is no extent to tell by that it was committed.
+        blob::bar(cx, &command.blob, true)?;
+    } else if head.size == 0 {
+        (head.hash, head.md5) = (command.hash, command.md5);
+    } else {
+        (head.hash, head.md5) = (None, None);
+    }
+    extents.extend(written);
+    head.size = head.size.saturating_add(command.size);
+    head.modified = cx.now();
+    if !command.properties.is_empty() {
+        let key = properties::of_object(id, name, version);
+        let mut properties = properties::read(&cx.txn, &key)?;
+        properties.extend(command.properties.clone());
+        check_properties(&properties)?;
+        properties::write(&mut cx.txn, key, properties)?;
+    }
+    kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
+    container.modified = cx.now();
+    container::save(cx, id, &container)?;
+    Ok(committed(version, &head, added))
+}
+
+/// Writes the records of a new version: head, properties, and what leads to it.
+pub(super) fn write(
+    cx: &mut Context,
+    place: Place,
+    head: &Head,
+    properties: Properties,
+) -> Result<(), Failure> {
+    let Place { container, object, version } = place;
+    kv::put(&mut cx.txn, head::key(container, object.as_str(), version), head)?;
+    let key = properties::of_object(container, object, version);
+    properties::write(&mut cx.txn, key, properties)?;
+    let of_content = Content { object: object.clone(), version };
+    kv::put(&mut cx.txn, content::key(container, &head.content), &of_content)?;
+    let owner = Owner { container: *container, object: object.clone(), version };
+    Ok(kv::put(&mut cx.txn, owner::key(&head.blob), &owner)?)
+}
+
+pub(super) fn committed(version: Version, head: &Head, added: &Checked) -> Answer {
+    Answer::Committed {
+        version,
+        content: head.content,
+        size: head.size,
+        tolerance: added.tolerance(),
+        dropped: added.dropped(),
+    }
 }
 
 /// The version for a commit or delete marker now: log time in steps of 10 microseconds, after
@@ -59,6 +179,29 @@ pub(super) fn next_version(cx: &mut Context, latest: Option<Version>) -> Version
     let now = cx.now().div_ceil(10).saturating_mul(10);
     cx.partition.last_version = now.max(last.saturating_add(10));
     Version(cx.partition.last_version)
+}
+
+/// Refuses a content id that another version of the container has.
+pub(super) fn check_content(
+    cx: &Context,
+    container: &ContainerId,
+    id: &ContentId,
+) -> Result<(), Failure> {
+    let found: Option<Content> = kv::get(&cx.txn, content::key(container, id).as_bytes())?;
+    let Some(Content { object, version }) = found else { return Ok(()) };
+    let message = format!("version {version} of object {object} has the content id {id} already");
+    Err(Error::new(ErrorKind::Conflict, Subject::Object, message).into())
+}
+
+/// Checks what describes a content.
+pub(super) fn check_described(properties: &Properties, mime_type: &str) -> Result<(), Error> {
+    check_properties(properties)?;
+    match mime_type.len() {
+        0..=MAX_MIME_BYTES => Ok(()),
+        length => Err(Error::invalid(format!(
+            "the media type has {length} bytes; at most {MAX_MIME_BYTES} are allowed"
+        ))),
+    }
 }
 
 /// A container over its quota may still be overwritten in with less.
@@ -71,63 +214,5 @@ fn check_quota(container: &Container, before: u64) -> Result<(), Error> {
             Err(Error::new(ErrorKind::Exhausted, Subject::Container, message))
         }
         _ => Ok(()),
-    }
-}
-
-/// Writes the version's records.
-fn write(cx: &mut Context, command: &Commit, version: Version) -> Result<(), Failure> {
-    let mut extents = Vec::new();
-    if let Some(extent) = &command.extent {
-        extents.push(chunks::write(&mut cx.txn, extent)?);
-    }
-    let head = Head {
-        content: command.blob,
-        size: command.size,
-        hash: command.hash,
-        md5: command.md5,
-        mime_type: command.mime_type.clone(),
-        policy: command.policy.clone(),
-        created: cx.now(),
-        modified: cx.now(),
-        body: Body::Extents(extents),
-        retained_until: None,
-        held: false,
-    };
-    let (id, name) = (command.container, &command.object);
-    kv::put(&mut cx.txn, head::key(&id, name.as_str(), version), &head)?;
-    let key = properties::of_object(&id, name, version);
-    properties::write(&mut cx.txn, key, command.properties.clone())?;
-    let owner = Owner { container: id, object: name.clone(), version };
-    Ok(kv::put(&mut cx.txn, owner::key(&command.blob), &owner)?)
-}
-
-/// Queues the positions that no chunk is durable at. The losses that the weakest metachunk
-/// survives, and how many chunks were dropped.
-fn queue_dropped(
-    cx: &mut Context,
-    command: &Commit,
-    version: Version,
-) -> Result<(u32, u32), Failure> {
-    let Some(extent) = &command.extent else { return Ok((MAX_WIDTH as u32, 0)) };
-    let (mut tolerance, mut dropped) = (MAX_WIDTH, 0);
-    for (number, row) in (0..).zip(&extent.metachunks) {
-        let lost = repair::missing(row);
-        tolerance = tolerance.min(row.durable().saturating_sub(extent.method.data()));
-        dropped += lost.count_ones();
-        if lost != 0 {
-            let at = place(command, extent, version, number);
-            repair::queue(cx, at, row, extent.method.data(), lost)?;
-        }
-    }
-    Ok((tolerance as u32, dropped))
-}
-
-fn place(command: &Commit, extent: &Extent, version: Version, metachunk: u32) -> repair::Place {
-    repair::Place {
-        container: command.container,
-        object: command.object.clone(),
-        version,
-        blob: extent.blob,
-        metachunk,
     }
 }

@@ -1,4 +1,4 @@
-//! Deleting objects and changing their properties.
+//! Deleting and draining objects, and changing their properties.
 
 use super::{
     Context,
@@ -7,7 +7,7 @@ use super::{
     remove::{self, Object},
 };
 use crate::{
-    Answer, DeleteObject, Failure, UpdateObject,
+    Answer, DeleteObject, Drain, Failure, UpdateObject,
     kv::{
         self,
         container::{self as containers, Container},
@@ -16,13 +16,13 @@ use crate::{
     },
     read::missing_object,
 };
-use model::{BlobId, Version, check_properties};
+use model::{ContainerId, ObjectName, Precondition, Version, check_properties};
 
 /// With a version: removes it. Without: covers the object with a delete marker where versions
 /// are kept, and removes it otherwise.
 pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer, Failure> {
     let object = Object { container: &command.container, name: &command.object };
-    let mut container = containers::existing(&cx.txn, object.container)?;
+    let mut container = containers::writable(&cx.txn, object.container, cx.now())?;
     let latest = head::latest(&cx.txn, object.container, object.name)?;
     precondition::check(&command.precondition, object.name, latest.as_ref())?;
     let missing = || missing_object(object.name, command.version);
@@ -65,19 +65,7 @@ fn remove_all(
 /// Writes a delete marker.
 fn cover(cx: &mut Context, object: Object, latest: &Versioned) -> Result<Answer, Failure> {
     let version = next_version(cx, Some(latest.0));
-    let marker = Head {
-        content: BlobId([0; BlobId::LEN]),
-        size: 0,
-        hash: None,
-        md5: None,
-        mime_type: String::new(),
-        policy: latest.1.policy.clone(),
-        created: cx.now(),
-        modified: cx.now(),
-        body: Body::Marker,
-        retained_until: None,
-        held: false,
-    };
+    let marker = Head::marker(latest.1.policy.clone(), cx.now(), cx.now());
     kv::put(&mut cx.txn, head::key(object.container, object.name.as_str(), version), &marker)?;
     Ok(Answer::ObjectDeleted { version, marker: true })
 }
@@ -85,15 +73,8 @@ fn cover(cx: &mut Context, object: Object, latest: &Versioned) -> Result<Answer,
 /// Changes the properties of a version that is no delete marker.
 pub(super) fn update(cx: &mut Context, command: &UpdateObject) -> Result<Answer, Failure> {
     let (id, name) = (&command.container, &command.object);
-    containers::existing(&cx.txn, id)?;
-    let latest = head::latest(&cx.txn, id, name)?;
-    precondition::check(&command.precondition, name, latest.as_ref())?;
-    let found: Option<(Version, Head)> = match command.version {
-        Some(version) => head::exact(&cx.txn, id, name, version)?.map(|head| (version, head)),
-        None => latest,
-    };
-    let found = found.filter(|(_, head)| !head.is_marker());
-    let (version, mut head) = found.ok_or_else(|| missing_object(name, command.version))?;
+    containers::writable(&cx.txn, id, cx.now())?;
+    let (version, mut head) = found(cx, id, name, command.version, &command.precondition)?;
     let key = properties::of_object(id, name, version);
     let properties = command.properties.apply_to(properties::read(&cx.txn, &key)?);
     check_properties(&properties)?;
@@ -101,4 +82,56 @@ pub(super) fn update(cx: &mut Context, command: &UpdateObject) -> Result<Answer,
     head.modified = cx.now();
     kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
     Ok(Answer::Done)
+}
+
+/// Drops the content of a version. What it counts for stays as it is.
+pub(super) fn drain(cx: &mut Context, command: &Drain) -> Result<Answer, Failure> {
+    let (id, name) = (&command.container, &command.object);
+    let mut container = containers::writable(&cx.txn, id, cx.now())?;
+    let (version, mut head) = found(cx, id, name, command.version, &command.precondition)?;
+    if head.is_drained() {
+        return Ok(Answer::Done);
+    }
+    remove::check_retention(cx, name, version, &head)?;
+    for extent in head.extents() {
+        remove::extent(cx, extent, command.delete_grace)?;
+        // The blob that the version was made with goes with the version.
+        if extent.blob != head.blob {
+            remove::disown(cx, &extent.blob)?;
+        }
+    }
+    head.body = Body::Drained;
+    head.modified = cx.now();
+    kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
+    container.modified = cx.now();
+    container::save(cx, id, &container)?;
+    Ok(Answer::Done)
+}
+
+/// A version that is no delete marker, if the latest one meets a condition.
+fn found(
+    cx: &Context,
+    id: &ContainerId,
+    name: &ObjectName,
+    version: Option<Version>,
+    condition: &Precondition,
+) -> Result<Versioned, Failure> {
+    let latest = head::latest(&cx.txn, id, name)?;
+    precondition::check(condition, name, latest.as_ref())?;
+    live(cx, id, name, version)
+}
+
+/// A version that is no delete marker: the one asked for, or the latest.
+pub(super) fn live(
+    cx: &Context,
+    id: &ContainerId,
+    name: &ObjectName,
+    version: Option<Version>,
+) -> Result<Versioned, Failure> {
+    let found = match version {
+        Some(version) => head::exact(&cx.txn, id, name, version)?.map(|head| (version, head)),
+        None => head::latest(&cx.txn, id, name)?,
+    };
+    let found = found.filter(|(_, head)| !head.is_marker());
+    Ok(found.ok_or_else(|| missing_object(name, version))?)
 }

@@ -18,8 +18,12 @@ pub(super) fn announce(cx: &mut Context, container: &Container) -> Result<(), Fa
 }
 
 /// Queues that a container is gone.
-pub(super) fn announce_gone(cx: &mut Context, container: &Container) -> Result<(), Fatal> {
-    queue(cx, &container.account, &container.name, None)
+pub(super) fn announce_gone(
+    cx: &mut Context,
+    account: &AccountName,
+    container: &ContainerName,
+) -> Result<(), Fatal> {
+    queue(cx, account, container, None)
 }
 
 /// The state of before, if it was not delivered yet, is taken back: states are absolute.

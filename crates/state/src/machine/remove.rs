@@ -6,17 +6,18 @@ use crate::{
     kv::{
         chunks,
         container::Container,
-        head::{self, Head, Versioned},
+        content,
+        head::{self, Extent, Head, Versioned},
         owner, properties,
     },
 };
-use model::{ContainerId, Error, ErrorKind, ObjectName, Subject, Version};
+use model::{BlobId, ContainerId, Error, ErrorKind, ObjectName, Subject, Version};
 
 /// Versions that one command removes at most.
 pub(crate) const VERSIONS_AT_ONCE: usize = 100;
 
 /// Rows of chunk tables that one command queues for deletion, roughly at most.
-const ROWS_AT_ONCE: u64 = 16_384;
+pub(super) const ROWS_AT_ONCE: u64 = 16_384;
 
 /// An object of a container.
 #[derive(Clone, Copy)]
@@ -40,7 +41,7 @@ pub(super) fn all(
         if removed >= VERSIONS_AT_ONCE || rows > ROWS_AT_ONCE {
             return Ok(false);
         }
-        rows += versioned.1.extents().iter().map(|e| u64::from(e.rows)).sum::<u64>();
+        rows += rows_of(&versioned.1);
         one(cx, container, object, versioned, grace)?;
     }
     Ok(count <= VERSIONS_AT_ONCE)
@@ -63,28 +64,73 @@ pub(super) fn one(
     }
     container.objects = container.objects.saturating_sub(1);
     container.bytes = container.bytes.saturating_sub(head.size);
-    cx.txn.delete(owner::key(&head.content).into_bytes());
-    // A repetition of its commit that comes late must not bring it back.
-    blob::bar(cx, &head.content, true)?;
+    cx.txn.delete(content::key(object.container, &head.content).into_bytes());
     for extent in head.extents() {
-        let runs: Vec<_> = chunks::runs(&cx.txn, extent).collect::<Result<_, _>>()?;
-        for (first, rows) in runs {
-            deletion::queue(cx, extent.blob, first, rows, grace)?;
-        }
-        chunks::remove(&mut cx.txn, extent);
-        repair::forget(cx, &extent.blob)?;
+        self::extent(cx, extent, grace)?;
+    }
+    for blob in head.blobs() {
+        disown(cx, &blob)?;
     }
     Ok(())
 }
 
-fn check_retention(
+/// Queues the chunks of an extent for deletion and removes its pages and repairs.
+pub(super) fn extent(cx: &mut Context, extent: &Extent, grace: u64) -> Result<(), Failure> {
+    queue_rows(cx, extent, 0, grace)?;
+    chunks::remove(&mut cx.txn, extent);
+    Ok(repair::forget(cx, &extent.blob, 0)?)
+}
+
+/// Queues the chunks of an extent's rows behind the first `keep` for deletion, and removes those
+/// rows. The head must be written by the caller.
+pub(super) fn rows(
+    cx: &mut Context,
+    extent: &mut Extent,
+    keep: u32,
+    grace: u64,
+) -> Result<(), Failure> {
+    queue_rows(cx, extent, keep, grace)?;
+    chunks::cut(&mut cx.txn, extent, keep)?;
+    Ok(repair::forget(cx, &extent.blob, keep)?)
+}
+
+fn queue_rows(cx: &mut Context, extent: &Extent, from: u32, grace: u64) -> Result<(), Failure> {
+    let runs: Vec<_> = chunks::runs_from(&cx.txn, extent, from).collect::<Result<_, _>>()?;
+    for (first, mut rows) in runs {
+        let skipped = from.saturating_sub(first);
+        rows.drain(..rows.len().min(skipped as usize));
+        if !rows.is_empty() {
+            deletion::queue(cx, extent.blob, first + skipped, rows, grace)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a blob from the version it belonged to, for good: a repetition of its commit that comes
+/// late must not bring it back.
+pub(super) fn disown(cx: &mut Context, blob: &BlobId) -> Result<(), Failure> {
+    cx.txn.delete(owner::key(blob).into_bytes());
+    Ok(blob::bar(cx, blob, true)?)
+}
+
+/// Rows of the chunk tables of a version.
+pub(super) fn rows_of(head: &Head) -> u64 {
+    head.extents().iter().map(|extent| u64::from(extent.rows)).sum()
+}
+
+/// Whether a version may not be removed.
+pub(super) fn is_held(cx: &Context, head: &Head) -> bool {
+    head.held || head.retained_until.is_some_and(|until| until > cx.now())
+}
+
+/// Refuses to remove what must be kept.
+pub(super) fn check_retention(
     cx: &Context,
     name: &ObjectName,
     version: Version,
     head: &Head,
 ) -> Result<(), Error> {
-    let retained = head.retained_until.is_some_and(|until| until > cx.now());
-    if !retained && !head.held {
+    if !is_held(cx, head) {
         return Ok(());
     }
     let message = format!("version {version} of object {name} is held and cannot be removed");

@@ -6,6 +6,8 @@ use crate::{
     kv::{self, repair, repair::Repair},
 };
 use model::{BlobId, ContainerId, Metachunk, ObjectName, Version};
+use std::ops::Bound;
+use store::Read;
 
 /// The risk of an entry that there is nothing left to rebuild from: behind all those that can
 /// be helped.
@@ -67,12 +69,14 @@ pub(super) fn repaired(
     put(cx, record, survivable, Some(old))
 }
 
-/// Removes the entries of a blob that is no more.
-pub(super) fn forget(cx: &mut Context, blob: &BlobId) -> Result<(), Fatal> {
+/// Removes the entries of a blob's metachunks from one on, which are no more.
+pub(super) fn forget(cx: &mut Context, blob: &BlobId, from: u32) -> Result<(), Fatal> {
     if cx.partition.repairs == 0 {
         return Ok(());
     }
-    let pointers: Vec<_> = kv::scan(&cx.txn, &repair::pointers(blob)).collect::<Result<_, _>>()?;
+    let (first, end) = (repair::pointer_key(blob, from), repair::pointers(blob).successor());
+    let range = (Bound::Included(first.as_bytes()), Bound::Excluded(&end[..]));
+    let pointers: Vec<_> = cx.txn.range(range.0, range.1, false).collect::<Result<_, _>>()?;
     for (key, value) in pointers {
         let pointer: repair::Pointer = kv::decode(&key, &value)?;
         cx.txn.delete(key);

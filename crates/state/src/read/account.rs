@@ -76,7 +76,7 @@ impl Rows for Containers {
         listed::name(key)
     }
 
-    fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Look<ContainerEntry>, Fatal> {
+    fn look(&mut self, key: &[u8], value: &[u8], _: bool) -> Result<Look<ContainerEntry>, Fatal> {
         let counters: ContainerCounters = kv::decode(key, value)?;
         let name = listed::name(key)?.parse().map_err(|_| kv::misshapen(key))?;
         let entry = ContainerEntry {

@@ -5,7 +5,7 @@ use crate::{
     Failure, Fatal,
     kv::{self, container, head, key::Key, properties},
 };
-use model::{Container, ContainerId, ListQuery, Listing, ObjectEntry, Properties, Version};
+use model::{Container, ContainerId, JobId, ListQuery, Listing, ObjectEntry, Properties, Version};
 use store::Read;
 
 /// A container with its properties, or *not found*.
@@ -28,7 +28,44 @@ pub fn list_objects(
     query: &ListQuery,
 ) -> Result<Listing<ObjectEntry>, Failure> {
     container::existing(view, container)?;
+    list_any(view, container, query)
+}
+
+/// The hidden target of a snapshot, for the job that makes it. *Not found* for any other, and
+/// once it is published.
+pub fn show_snapshot_target(
+    view: &dyn Read,
+    id: &ContainerId,
+    job: &JobId,
+) -> Result<Container, Failure> {
+    let of_job = |container: &container::Container| {
+        container.snapshot.as_ref().is_some_and(|s| s.hidden && s.job == *job)
+    };
+    let found = container::any(view, id)?.filter(of_job);
+    let properties = properties::read(view, &properties::of_container(id))?;
+    Ok(found.ok_or_else(|| container::missing(id))?.to_model(*id, properties))
+}
+
+/// A page of what is in the hidden target of a snapshot, for the job that makes it.
+pub fn list_snapshot_target(
+    view: &dyn Read,
+    container: &ContainerId,
+    job: &JobId,
+    query: &ListQuery,
+) -> Result<Listing<ObjectEntry>, Failure> {
+    show_snapshot_target(view, container, job)?;
+    list_any(view, container, query)
+}
+
+fn list_any(
+    view: &dyn Read,
+    container: &ContainerId,
+    query: &ListQuery,
+) -> Result<Listing<ObjectEntry>, Failure> {
     let mut objects = Objects {
+        view,
+        container,
+        properties: query.properties,
         base: head::all(container),
         versions: query.versions,
         deleted: query.deleted,
@@ -45,7 +82,11 @@ pub fn list_objects(
     list::page(view, query, objects)
 }
 
-struct Objects {
+struct Objects<'a> {
+    view: &'a dyn Read,
+    container: &'a ContainerId,
+    /// Whether entries come with their properties.
+    properties: bool,
     base: Key,
     versions: bool,
     deleted: bool,
@@ -61,7 +102,7 @@ struct Run {
     listed: bool,
 }
 
-impl Objects {
+impl Objects<'_> {
     /// Whether a name with this newest version is listed.
     fn lists(&self, newest: &head::Head) -> bool {
         match (self.deleted, self.versions) {
@@ -72,7 +113,7 @@ impl Objects {
     }
 }
 
-impl Rows for Objects {
+impl Rows for Objects<'_> {
     type Entry = ObjectEntry;
 
     fn base(&self) -> &Key {
@@ -83,7 +124,7 @@ impl Rows for Objects {
         head::name(key)
     }
 
-    fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Look<ObjectEntry>, Fatal> {
+    fn look(&mut self, key: &[u8], value: &[u8], folded: bool) -> Result<Look<ObjectEntry>, Fatal> {
         let (name, version) = head::split(key)?;
         let head: head::Head = kv::decode(key, value)?;
         let run = match self.run.take() {
@@ -93,13 +134,18 @@ impl Rows for Objects {
         let rest = if self.versions && run.listed { Rest::Look } else { Rest::Skip };
         let (latest, listed) = (run.latest == version, run.listed);
         self.run = Some(run);
-        let entry = if listed {
+        let mut bytes = key.len() + head.mime_type.len() + 128;
+        let mut entry = None;
+        if listed {
             let name = head::name(key)?.parse().map_err(|_| kv::misshapen(key))?;
-            Some(head.entry(name, version, latest))
-        } else {
-            None
-        };
-        let bytes = key.len() + head.mime_type.len() + 128;
+            let entry = entry.insert(head.entry(name, version, latest));
+            if self.properties && !folded {
+                let key = properties::of_object(self.container, &entry.name, version);
+                let properties = properties::read(self.view, &key)?;
+                bytes += properties.iter().map(|(k, v)| k.len() + v.len() + 8).sum::<usize>();
+                entry.properties = Some(properties);
+            }
+        }
         let version = self.versions.then_some(version);
         Ok(Look { entry, version, bytes, rest })
     }

@@ -19,8 +19,9 @@ pub(super) trait Rows {
     /// The name in a key.
     fn name(&self, key: &[u8]) -> Result<String, Fatal>;
 
-    /// What to do with a row. Rows come in order; some may have been skipped.
-    fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Look<Self::Entry>, Fatal>;
+    /// What to do with a row. Rows come in order; some may have been skipped. Of one that is
+    /// folded only a prefix is shown.
+    fn look(&mut self, key: &[u8], value: &[u8], folded: bool) -> Result<Look<Self::Entry>, Fatal>;
 }
 
 /// What to do with a row.
@@ -69,7 +70,7 @@ pub(super) fn page<R: Rows>(
             cursor.seek(&behind)?;
             continue;
         }
-        let look = rows.look(key, value)?;
+        let look = rows.look(key, value, folded.is_some())?;
         let Some(entry) = look.entry else {
             if cursor.steps > MAX_PAGE_STEPS && folded.is_none() && last.is_some() {
                 listing.next = Some((name, None));

@@ -2,16 +2,19 @@
 
 use crate::{
     Failure,
-    kv::{self, barred, chunks, container, head, owner, properties},
+    kv::{self, barred, chunks, container, content, head, owner, properties},
 };
 use model::{
-    BlobId, Body, ChunkName, ContainerId, Error, Object, ObjectEntry, ObjectName, Subject, Version,
-    VolumeId,
+    BlobId, Body, ChunkName, ContainerId, ContentId, Error, ErrorKind, Metachunk, Method, Object,
+    ObjectEntry, ObjectName, PolicyName, Properties, Subject, Version, VolumeId,
 };
 use store::Read;
 
+/// Most rows that one call for them gives: about 400 KB.
+const MAX_ROWS_AT_ONCE: u32 = 4096;
+
 /// A version with its properties and its chunk table: the one asked for, which may be a delete
-/// marker, or the latest, which is *not found* if it is one.
+/// marker, or the latest, which is *not found* if it is one. *Drained* if its content was.
 pub fn locate(
     view: &dyn Read,
     container: &ContainerId,
@@ -19,6 +22,7 @@ pub fn locate(
     version: Option<Version>,
 ) -> Result<Object, Failure> {
     let (entry, head) = existing(view, container, name, version)?;
+    check_body(name, &head)?;
     let body = if head.is_marker() {
         Body::Marker
     } else {
@@ -35,10 +39,117 @@ pub fn show_object(
     container: &ContainerId,
     name: &ObjectName,
     version: Option<Version>,
-) -> Result<(ObjectEntry, model::Properties), Failure> {
+) -> Result<(ObjectEntry, Properties), Failure> {
     let (entry, _) = existing(view, container, name, version)?;
     let key = properties::of_object(container, name, entry.version);
     Ok((entry, properties::read(view, &key)?))
+}
+
+/// A version with its properties and its extents, but not their rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// What listings show of it.
+    pub entry: ObjectEntry,
+    /// User properties.
+    pub properties: Properties,
+    /// In the order of the content; none for a delete marker.
+    pub extents: Vec<ExtentOutline>,
+}
+
+/// An extent without its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtentOutline {
+    /// Names its chunks.
+    pub blob: BlobId,
+    /// The blob under which its bytes were first written.
+    pub origin: BlobId,
+    /// The policy it was written with.
+    pub policy: PolicyName,
+    /// How its stripes were encoded.
+    pub method: Method,
+    /// Blocks of a full chunk.
+    pub chunk_blocks: u32,
+    /// How many rows it has.
+    pub rows: u32,
+    /// Bytes of content in it.
+    pub bytes: u64,
+}
+
+/// What [`locate`] finds, without the rows of its chunk table: those come with [`rows`].
+pub fn outline(
+    view: &dyn Read,
+    container: &ContainerId,
+    name: &ObjectName,
+    version: Option<Version>,
+) -> Result<Outline, Failure> {
+    let (entry, head) = existing(view, container, name, version)?;
+    check_body(name, &head)?;
+    let extents = head.extents().iter().map(|extent| ExtentOutline {
+        blob: extent.blob,
+        origin: extent.origin,
+        policy: extent.policy.clone(),
+        method: extent.method,
+        chunk_blocks: extent.chunk_blocks,
+        rows: extent.rows,
+        bytes: extent.bytes,
+    });
+    let extents = extents.collect();
+    let key = properties::of_object(container, name, entry.version);
+    Ok(Outline { properties: properties::read(view, &key)?, entry, extents })
+}
+
+/// Rows of an extent of a version, from `first` on, at most `limit` (and at most 4,096). *Not
+/// found* if the version or the extent is gone; fewer rows if it was cut short meanwhile.
+pub fn rows(
+    view: &dyn Read,
+    container: &ContainerId,
+    name: &ObjectName,
+    version: Version,
+    blob: &BlobId,
+    first: u32,
+    limit: u32,
+) -> Result<Vec<Metachunk>, Failure> {
+    let (_, head) = existing(view, container, name, Some(version))?;
+    check_body(name, &head)?;
+    let gone = || {
+        let message = format!("version {version} of object {name} has no extent {blob} any more");
+        Error::not_found(Subject::Object, message)
+    };
+    let extent = head.extents().iter().find(|extent| extent.blob == *blob).ok_or_else(gone)?;
+    let mut rows = Vec::new();
+    let wanted = limit.min(MAX_ROWS_AT_ONCE) as usize;
+    for run in chunks::runs_from(view, extent, first) {
+        if rows.len() >= wanted {
+            break;
+        }
+        let (start, run) = run?;
+        let skipped = first.saturating_sub(start) as usize;
+        rows.extend(run.into_iter().skip(skipped).take(wanted - rows.len()));
+    }
+    Ok(rows)
+}
+
+/// The version that has a content id, which may be drained. *Not found* if none has.
+pub fn resolve_content(
+    view: &dyn Read,
+    container: &ContainerId,
+    id: &ContentId,
+) -> Result<(ObjectName, Version), Failure> {
+    container::existing(view, container)?;
+    let found: Option<content::Content> = kv::get(view, content::key(container, id).as_bytes())?;
+    let message = || format!("no object of the container has the content id {id}");
+    let found = found.ok_or_else(|| Error::not_found(Subject::Object, message()))?;
+    Ok((found.object, found.version))
+}
+
+fn check_body(name: &ObjectName, head: &head::Head) -> Result<(), Error> {
+    if head.is_drained() { Err(drained(name)) } else { Ok(()) }
+}
+
+/// The refusal of what needs the content of a drained object.
+pub(crate) fn drained(name: &ObjectName) -> Error {
+    let message = format!("the content of object {name} was drained");
+    Error::new(ErrorKind::Drained, Subject::Object, message)
 }
 
 fn existing(

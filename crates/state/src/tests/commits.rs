@@ -1,7 +1,7 @@
 //! Rules of commits, blobs and the fence.
 
-use super::harness::{DAY, Machine, START, blob, extent, id, properties};
-use crate::{Answer, Command, Commit, read};
+use super::harness::{DAY, Machine, START, blob, chunks_of, extent, extents_of, id, properties};
+use crate::{Answer, Command, Commit, CommitExtent, Rows, read};
 use model::{
     Body, ErrorKind, MAX_WIDTH, Precondition, Subject, Version, Versioning, VolumeId, WriteId,
 };
@@ -13,13 +13,20 @@ fn run(command: Commit) -> Command {
 /// The version and what else the answer says.
 fn committed(answer: Answer) -> (Version, u32, u32) {
     match answer {
-        Answer::Committed { version, tolerance, dropped } => (version, tolerance, dropped),
+        Answer::Committed { version, tolerance, dropped, .. } => (version, tolerance, dropped),
         other => panic!("{other:?}"),
     }
 }
 
 fn row(commit: &mut Commit) -> &mut model::Metachunk {
-    &mut commit.extent.as_mut().unwrap().metachunks[0]
+    &mut rows(&mut commit.extents[0])[0]
+}
+
+fn rows(extent: &mut CommitExtent) -> &mut Vec<model::Metachunk> {
+    match &mut extent.rows {
+        Rows::Inline(rows) => rows,
+        Rows::Staged(_) => panic!("the rows are staged"),
+    }
 }
 
 #[test]
@@ -32,10 +39,10 @@ fn a_commit_can_be_located() {
     let object = read::locate(&machine.memory, &c, &commit.object, None).unwrap();
     assert_eq!(object.entry.version, version);
     assert!(object.entry.latest && !object.entry.marker);
-    assert_eq!((object.entry.size, object.entry.content), (1000, commit.blob));
+    assert_eq!((object.entry.size, object.entry.content), (1000, commit.blob.into()));
     assert_eq!((object.entry.created, object.entry.modified), (machine.time, machine.time));
     assert_eq!(object.properties, commit.properties);
-    assert_eq!(object.body, Body::Extents(vec![commit.extent.clone().unwrap()]));
+    assert_eq!(object.body, Body::Extents(extents_of(&commit)));
     let owner = read::blob_owner(&machine.memory, &commit.blob).unwrap().unwrap();
     assert_eq!((owner.container, owner.version), (c, version));
     let container = read::show_container(&machine.memory, &c).unwrap();
@@ -63,12 +70,12 @@ fn commits_are_refused() {
         ("another incarnation", ErrorKind::Conflict, Subject::Container, |c| c.incarnation += 1),
         ("a blob of another slot", ErrorKind::Invalid, Subject::Request, |c| c.blob.0[0] ^= 1),
         ("an extent of another blob", ErrorKind::Invalid, Subject::Request, |c| {
-            c.extent.as_mut().unwrap().blob.0[9] ^= 1;
+            c.extents[0].blob.0[9] ^= 1;
         }),
-        ("no chunks for bytes", ErrorKind::Invalid, Subject::Request, |c| c.extent = None),
+        ("no chunks for bytes", ErrorKind::Invalid, Subject::Request, |c| c.extents.clear()),
         ("chunks for no bytes", ErrorKind::Invalid, Subject::Request, |c| c.size = 0),
         ("no metachunk", ErrorKind::Invalid, Subject::Request, |c| {
-            c.extent.as_mut().unwrap().metachunks.clear();
+            rows(&mut c.extents[0]).clear();
         }),
         ("sizes that differ", ErrorKind::Invalid, Subject::Request, |c| c.size += 1),
         ("an empty metachunk", ErrorKind::Invalid, Subject::Request, |c| row(c).length = 0),
@@ -92,7 +99,7 @@ fn commits_are_refused() {
             row(c).rewritten.push((0, WriteId(u64::MAX)));
         }),
         ("chunks of no blocks", ErrorKind::Invalid, Subject::Request, |c| {
-            c.extent.as_mut().unwrap().chunk_blocks = 0;
+            c.extents[0].chunk_blocks = 0;
         }),
         ("too few durable chunks", ErrorKind::Unavailable, Subject::Chunk, |c| {
             row(c).volumes[0] = None;
@@ -108,7 +115,11 @@ fn commits_are_refused() {
             row(c).write = WriteId::new(START / 1000 - 1, 0);
         }),
         ("over the quota", ErrorKind::Exhausted, Subject::Container, |c| {
-            *c = Commit { extent: Some(extent(c.blob, 5001, 1, START)), size: 5001, ..c.clone() };
+            *c = Commit {
+                extents: vec![extent(c.blob, 5001, 1, START).into()],
+                size: 5001,
+                ..c.clone()
+            };
         }),
     ];
     let (mut machine, c) = Machine::with_container(Versioning::Suspended);
@@ -207,7 +218,7 @@ fn suspended_replaces_and_unlimited_keeps() {
         let deletions = machine.deletions();
         assert_eq!(deletions.len(), 3 - kept);
         if let Some(deletion) = deletions.first() {
-            let chunks: Vec<_> = first.extent.iter().flat_map(|e| e.chunks()).collect();
+            let chunks: Vec<_> = chunks_of(&extents_of(&first));
             assert_eq!(deletion.chunks, chunks);
             assert_eq!(deletion.key.due, machine.time - 1 + 1000);
             assert!(read::blob_owner(&machine.memory, &first.blob).unwrap().is_none());
@@ -283,24 +294,6 @@ fn the_fence_only_rises_and_never_past_log_time() {
     assert_eq!(machine.ok(raise(now - 9)), Answer::Fence { millis: now - 5 });
     assert_eq!(machine.refused_as(raise(now + 1)), ErrorKind::Invalid);
     assert_eq!(machine.ok(raise(now)), Answer::Fence { millis: now });
-}
-
-#[test]
-fn long_chunk_tables_are_paged_and_read_back() {
-    for rows in [1, 32, 33, 256, 257, 600] {
-        let (mut machine, c) = Machine::with_container(Versioning::Suspended);
-        let mut commit = machine.commit(&c, "o", 100_000);
-        commit.extent = Some(extent(commit.blob, 100_000, rows, START));
-        machine.put_commit(commit.clone());
-        let pages = |machine: &Machine| machine.memory.0.keys().filter(|k| k[0] == 0x24).count();
-        assert_eq!(pages(&machine) as u64, if rows <= 32 { 0 } else { rows.div_ceil(256) });
-        let object = read::locate(&machine.memory, &c, &commit.object, None).unwrap();
-        assert_eq!(object.extents(), [commit.extent.clone().unwrap()]);
-        machine.ok(super::harness::delete(&c, "o", None));
-        assert_eq!(pages(&machine), 0);
-        let chunks: Vec<_> = machine.deletions().into_iter().flat_map(|d| d.chunks).collect();
-        assert_eq!(chunks, commit.extent.unwrap().chunks().collect::<Vec<_>>());
-    }
 }
 
 #[test]

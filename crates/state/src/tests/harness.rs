@@ -1,12 +1,12 @@
 //! A partition in memory, and commands with everything filled in.
 
 use crate::{
-    Answer, Command, Commit, ContainerState, CreateContainer, DeleteObject, Entry, Fatal, Reply,
-    apply, kv::Kind, read,
+    Answer, Command, Commit, CommitExtent, CommitMode, ContainerState, CreateContainer,
+    DeleteObject, Entry, Fatal, Reply, Rows, StagePage, apply, kv::Kind, read,
 };
 use model::{
-    BlobId, ContainerId, Error, ErrorKind, Extent, Metachunk, Method, Precondition, Properties,
-    RequestId, Version, Versioning, VolumeId, WriteId,
+    BlobId, ChunkName, ContainerId, Error, ErrorKind, Extent, Metachunk, Method, Precondition,
+    Properties, RequestId, Version, Versioning, VolumeId, WriteId,
 };
 use std::{collections::BTreeMap, ops::Bound};
 use store::{Change, Pairs, Read};
@@ -130,8 +130,13 @@ impl Machine {
             container: *container,
             incarnation: self.incarnation(container),
             object: object.parse().unwrap(),
+            mode: CommitMode::Create,
+            content: None,
             blob,
-            extent: (size > 0).then(|| extent(blob, size, 1, self.time)),
+            extents: (size > 0)
+                .then(|| extent(blob, size, 1, self.time).into())
+                .into_iter()
+                .collect(),
             size,
             hash: Some(model::Hash([7; 32])),
             md5: None,
@@ -141,6 +146,29 @@ impl Machine {
             precondition: Precondition::None,
             delete_grace: 1000,
         }
+    }
+
+    /// Makes an extent that of a commit, its rows staged if they are many.
+    pub(super) fn with_extent(&mut self, commit: &mut Commit, extent: &Extent) {
+        commit.size = extent.length();
+        commit.extents = vec![self.staged(&commit.container, commit.incarnation, extent)];
+    }
+
+    /// An extent as a command names it, its rows staged if they are many.
+    pub(super) fn staged(
+        &mut self,
+        container: &ContainerId,
+        incarnation: u64,
+        extent: &Extent,
+    ) -> CommitExtent {
+        let mut named = CommitExtent::from(extent.clone());
+        if extent.metachunks.len() > crate::MAX_INLINE_ROWS {
+            for page in pages(container, incarnation, extent) {
+                self.ok(Command::StagePage(Box::new(page)));
+            }
+            named.rows = Rows::Staged(extent.metachunks.len() as u32);
+        }
+        named
     }
 
     pub(super) fn put(&mut self, container: &ContainerId, object: &str, size: u64) -> Version {
@@ -254,4 +282,40 @@ pub(super) fn delete(container: &ContainerId, object: &str, version: Option<Vers
 
 pub(super) fn properties(pairs: &[(&str, &str)]) -> Properties {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+/// The extents of a commit, with the rows that it brings itself.
+pub(super) fn extents_of(commit: &Commit) -> Vec<Extent> {
+    commit.extents.iter().map(extent_of).collect()
+}
+
+pub(super) fn extent_of(extent: &CommitExtent) -> Extent {
+    let Rows::Inline(rows) = &extent.rows else { panic!("the rows are staged") };
+    Extent {
+        blob: extent.blob,
+        origin: extent.origin,
+        policy: extent.policy.clone(),
+        method: extent.method,
+        chunk_blocks: extent.chunk_blocks,
+        metachunks: rows.clone(),
+    }
+}
+
+/// All chunks of some extents.
+pub(super) fn chunks_of(extents: &[Extent]) -> Vec<(VolumeId, ChunkName)> {
+    extents.iter().flat_map(Extent::chunks).collect()
+}
+
+/// The pages of an extent, as they are staged.
+pub(super) fn pages(container: &ContainerId, incarnation: u64, extent: &Extent) -> Vec<StagePage> {
+    let page = |(page, rows): (u32, &[Metachunk])| StagePage {
+        container: *container,
+        incarnation,
+        blob: extent.blob,
+        method: extent.method,
+        chunk_blocks: extent.chunk_blocks,
+        page,
+        rows: rows.to_vec(),
+    };
+    (0..).zip(extent.metachunks.chunks(crate::PAGE_ROWS)).map(page).collect()
 }

@@ -109,7 +109,10 @@ prop_compose! {
         deleted in prop::bool::weighted(0.25),
     ) -> ListQuery {
         let marker_version = marker_version.map(|n| Version(super::harness::START + n * 10));
-        ListQuery { prefix, delimiter, marker, marker_version, end_marker, limit, versions, deleted }
+        ListQuery {
+            prefix, delimiter, marker, marker_version, end_marker, limit, versions, deleted,
+            properties: false,
+        }
     }
 }
 

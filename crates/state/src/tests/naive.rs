@@ -1,7 +1,7 @@
 //! A partition as anybody would write it who had all the memory and time there is: plain maps,
 //! every rule in one place, nothing kept up to date that can be computed.
 
-use super::harness::{DAY, id};
+use super::harness::{DAY, extents_of, id};
 use crate::{Answer, Command, Commit, DeleteObject, PropertyChanges, UpdateObject, machine};
 use model::{
     BlobId, ContainerId, ErrorKind, Extent, ObjectName, Precondition, Properties, RequestId,
@@ -179,7 +179,8 @@ impl Naive {
         if self.container(&command.container)?.incarnation != command.incarnation {
             return Err(ErrorKind::Conflict);
         }
-        let rows = || command.extent.iter().flat_map(|e| &e.metachunks);
+        let extents = extents_of(command);
+        let rows = || extents.iter().flat_map(|e| &e.metachunks);
         if rows().any(|row| row.durable() < 3) {
             return Err(ErrorKind::Unavailable);
         }
@@ -208,7 +209,7 @@ impl Naive {
                 blob: command.blob,
                 size: command.size,
                 properties: command.properties.clone(),
-                extent: command.extent.clone(),
+                extent: extents.first().cloned(),
             },
         );
         let (bytes, before) = (after.bytes(), container.bytes());
@@ -217,7 +218,8 @@ impl Naive {
         }
         let tolerance = rows().map(|row| row.durable() as u32 - 2).min().unwrap_or(32);
         let dropped = rows().map(|row| 4 - row.durable() as u32).sum();
-        Ok(Answer::Committed { version, tolerance, dropped })
+        let content = command.blob.into();
+        Ok(Answer::Committed { version, content, size: command.size, tolerance, dropped })
     }
 
     /// Removes the versions that a test picks.

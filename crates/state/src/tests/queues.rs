@@ -2,25 +2,37 @@
 
 use super::harness::{Machine, delete, extent};
 use crate::{Answer, Command, Commit, Damage, DeletionKey, Postponed, RepairKey, Swap, read};
-use model::{ChunkName, ErrorKind, Metachunk, Version, Versioning, VolumeId, WriteId};
+use model::{
+    BlobId, ChunkName, ContainerId, ErrorKind, Metachunk, ObjectName, Version, Versioning,
+    VolumeId, WriteId,
+};
 
 const C: &str = "o";
 
 /// A container with an object of three metachunks, in which some places have no chunk.
-fn machine(dropped: &[(usize, usize)], rows: u64) -> (Machine, Commit, Version) {
+fn machine(dropped: &[(usize, usize)], rows: u64) -> (Machine, Made, Version) {
     let (mut machine, c) = Machine::with_container(Versioning::Suspended);
     let mut commit = machine.commit(&c, C, 3000);
     let mut extent = extent(commit.blob, 3000, rows, machine.time);
     for (row, position) in dropped {
         extent.metachunks[*row].volumes[*position] = None;
     }
-    commit.extent = Some(extent);
+    machine.with_extent(&mut commit, &extent);
     let version = machine.put_commit(commit.clone());
-    (machine, commit, version)
+    let Commit { container, object, blob, .. } = commit;
+    (machine, Made { container, object, blob, rows: extent.metachunks }, version)
 }
 
-fn damage(commit: &Commit, version: Version, metachunk: u32, position: u8) -> Damage {
-    let row = &commit.extent.as_ref().unwrap().metachunks[metachunk as usize];
+/// What was committed.
+struct Made {
+    container: ContainerId,
+    object: ObjectName,
+    blob: BlobId,
+    rows: Vec<Metachunk>,
+}
+
+fn damage(commit: &Made, version: Version, metachunk: u32, position: u8) -> Damage {
+    let row = &commit.rows[metachunk as usize];
     Damage {
         container: commit.container,
         object: commit.object.clone(),
@@ -33,8 +45,8 @@ fn damage(commit: &Commit, version: Version, metachunk: u32, position: u8) -> Da
     }
 }
 
-fn swap(commit: &Commit, version: Version, metachunk: u32, position: u8) -> Swap {
-    let row = &commit.extent.as_ref().unwrap().metachunks[metachunk as usize];
+fn swap(commit: &Made, version: Version, metachunk: u32, position: u8) -> Swap {
+    let row = &commit.rows[metachunk as usize];
     Swap {
         container: commit.container,
         object: commit.object.clone(),
@@ -49,7 +61,7 @@ fn swap(commit: &Commit, version: Version, metachunk: u32, position: u8) -> Swap
     }
 }
 
-fn row(machine: &Machine, commit: &Commit, number: usize) -> Metachunk {
+fn row(machine: &Machine, commit: &Made, number: usize) -> Metachunk {
     let object = read::locate(&machine.memory, &commit.container, &commit.object, None).unwrap();
     object.extents()[0].metachunks[number].clone()
 }
@@ -77,7 +89,7 @@ fn the_answer_says_what_was_dropped() {
     let mut commit = machine.commit(&c, C, 3000);
     let mut extent = extent(commit.blob, 3000, 3, machine.time);
     extent.metachunks[1].volumes[0] = None;
-    commit.extent = Some(extent);
+    machine.with_extent(&mut commit, &extent);
     match machine.ok(Command::Commit(Box::new(commit))) {
         Answer::Committed { tolerance, dropped, .. } => assert_eq!((tolerance, dropped), (1, 1)),
         other => panic!("{other:?}"),

@@ -127,8 +127,8 @@ impl Run {
         commit.incarnation += u64::from(step.picks[1].is_multiple_of(10));
         commit.precondition = self.condition(container, object, step.picks[2]);
         commit.properties = properties(&[("k0", "v")]);
-        commit.extent = (step.size > 0).then(|| {
-            let rows = [1, 2, 40][step.picks[3] % 3].min(step.size);
+        let extent = (step.size > 0).then(|| {
+            let rows = [1, 2, 30][step.picks[3] % 3].min(step.size);
             let mut extent = extent(commit.blob, step.size, rows, self.machine.time);
             let row = &mut extent.metachunks[0];
             if step.picks[3].is_multiple_of(7) {
@@ -140,8 +140,9 @@ impl Run {
             if step.picks[3].is_multiple_of(11) {
                 row.write = WriteId::new((self.machine.time - 2 * DAY) / 1000, 0);
             }
-            extent
+            extent.into()
         });
+        commit.extents = extent.into_iter().collect();
         Command::Commit(Box::new(commit))
     }
 

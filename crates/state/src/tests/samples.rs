@@ -1,14 +1,18 @@
 //! One of everything.
 
-use super::harness::{DAY, EC22, Machine, START, blob, extent, id, properties};
+use super::harness::{
+    DAY, EC22, Machine, START, blob, create_container, extent, id, pages, properties,
+};
 use crate::{
-    Command, ContainerCounters, ContainerState, CreateContainer, Damage, DeleteObject, DeletionKey,
-    InitCluster, Postponed, PropertyChanges, RegisterVolume, RepairKey, Swap, UpdateContainer,
-    UpdateObject,
+    Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
+    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
+    ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges, PublishSnapshot, Purge,
+    PurgeCursor, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen,
+    Swap, Truncate, UpdateContainer, UpdateObject,
 };
 use model::{
-    Administrative, ClusterId, Liveness, Node, NodeId, PartitionId, Policy, Precondition,
-    SmallObjects, Version, Versioning, VolumeId, WriteId,
+    Administrative, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
+    PartitionId, Policy, Precondition, SmallObjects, Version, Versioning, VolumeId, WriteId,
 };
 
 /// Every command, with every part of it filled.
@@ -16,6 +20,7 @@ pub(super) fn commands() -> Vec<Command> {
     let mut all = accounts();
     all.extend(containers());
     all.extend(objects());
+    all.extend(more());
     all.extend(queues());
     all.extend(directory());
     all
@@ -73,14 +78,14 @@ fn objects() -> Vec<Command> {
         commit.blob = blob(&container, number);
         let mut extent = extent(commit.blob, 5000, rows, START);
         extent.metachunks[0].volumes[1] = None;
-        commit.extent = Some(extent);
+        commit.extents = vec![extent.into()];
         commit.incarnation = 5;
         commit.md5 = Some([3; 16]);
         commit.properties = properties(&[("k", "v")]);
         commit.precondition = Precondition::Absent;
         Command::Commit(Box::new(commit))
     };
-    let mut again = commit(2, 40);
+    let mut again = commit(2, 30);
     if let Command::Commit(commit) = &mut again {
         commit.precondition = Precondition::Etag("03".repeat(16));
     }
@@ -173,5 +178,146 @@ fn directory() -> Vec<Command> {
         },
         Command::SetPolicy { policy, make_default: true },
         Command::UpdateNode { id: NodeId(1), address: "h:3".into() },
+    ]
+}
+
+/// What came later, on a container of its own.
+fn more() -> Vec<Command> {
+    let container = id("a", "m");
+    let object: model::ObjectName = "o".parse().unwrap();
+    // The samples are applied in order, from 1 on: these come behind 13 others.
+    let incarnation = 14;
+    let long = extent(blob(&container, 10), 5000, 40, START);
+    let staged = |number| {
+        let long = extent(blob(&container, number), 5000, 40, START);
+        let page = pages(&container, incarnation, &long).remove(0);
+        Command::StagePage(Box::new(page))
+    };
+    let mut commit = Machine::new().commit(&container, "o", 5000);
+    commit.incarnation = incarnation;
+    commit.mode = CommitMode::Append;
+    commit.content = Some(ContentId([9; 16]));
+    commit.blob = long.blob;
+    commit.extents = vec![CommitExtent {
+        rows: Rows::Staged(40),
+        ..CommitExtent::from(Extent { metachunks: Vec::new(), ..long })
+    }];
+    let tail = extent(blob(&container, 11), 100, 1, START);
+    let truncate = Truncate {
+        container,
+        incarnation,
+        object: object.clone(),
+        version: None,
+        expected_size: 5000,
+        expected_blobs: vec![commit.blob],
+        keep_extents: 1,
+        keep_rows: 36,
+        tail: Some(tail.into()),
+        size: 36 * 125 + 100,
+        delete_grace: DAY,
+    };
+    let scan = |step| Command::RecordScan(RecordScan { volume: VolumeId(3), step });
+    let cursor =
+        ScanCursor { container, object: object.clone(), version: Version(10), extent: 1, row: 2 };
+    let mut all = vec![
+        create_container("a", "m", Versioning::Unlimited),
+        staged(10),
+        staged(12),
+        Command::Commit(Box::new(commit)),
+        Command::Truncate(Box::new(truncate)),
+        Command::Drain(Drain {
+            container,
+            object: object.clone(),
+            version: None,
+            precondition: Precondition::None,
+            delete_grace: DAY,
+        }),
+        Command::SetFrozen(SetFrozen {
+            container,
+            frozen: Frozen::Lease { job: JobId([5; 16]), until: START + DAY / 48 },
+            job: None,
+        }),
+        Command::SetFrozen(SetFrozen { container, frozen: Frozen::No, job: None }),
+        Command::Purge(Purge {
+            container,
+            object: Some(object.clone()),
+            keep: 2,
+            markers_before: Some(START),
+            after: Some(PurgeCursor { object, version: Some(Version(10)), kept: 3 }),
+            limit: 4,
+            delete_grace: DAY,
+        }),
+        Command::RefreshContainer {
+            account: "a".parse().unwrap(),
+            container: "none".parse().unwrap(),
+        },
+        Command::RefreshAccount { account: "a".parse().unwrap() },
+        Command::FlushAccount { account: "a".parse().unwrap() },
+        scan(ScanStep::Start),
+        scan(ScanStep::Advance { from: None, to: Some(cursor), versions: 7, found: Vec::new() }),
+    ];
+    all.extend(snapshot(container, incarnation));
+    all.push(Command::Flush(Flush { container, incarnation, limit: 5, delete_grace: DAY }));
+    all
+}
+
+fn snapshot(source: model::ContainerId, source_incarnation: u64) -> Vec<Command> {
+    let job = JobId([5; 16]);
+    let container = id("a", "s");
+    let create = |name: &str| {
+        Command::CreateSnapshot(CreateSnapshot {
+            account: "a".parse().unwrap(),
+            container: name.parse().unwrap(),
+            source,
+            source_incarnation,
+            job,
+            policy: None,
+            versioning: Versioning::Unlimited,
+            quota: Some(7),
+            properties: properties(&[("k", "v")]),
+        })
+    };
+    let import = |number, body| {
+        Command::ImportVersion(Box::new(ImportVersion {
+            container,
+            job,
+            object: "o".parse().unwrap(),
+            version: Version(number),
+            body,
+            created: 1,
+            modified: 2,
+            policy: "EC22".parse().unwrap(),
+            mime_type: "text/plain".into(),
+            properties: properties(&[("k", "v")]),
+        }))
+    };
+    let blob = blob(&container, 20);
+    vec![
+        create("s"),
+        import(10, ImportBody::Marker),
+        import(
+            20,
+            ImportBody::Content {
+                content: ContentId([8; 16]),
+                blob,
+                size: 50,
+                hash: None,
+                md5: Some([3; 16]),
+                extents: Some(vec![extent(blob, 50, 1, START).into()]),
+            },
+        ),
+        Command::DropImported(DropImported {
+            container,
+            job,
+            versions: vec![("o".parse().unwrap(), Version(10))],
+            delete_grace: DAY,
+        }),
+        Command::PublishSnapshot(PublishSnapshot { container, job, objects: 1, bytes: 50 }),
+        create("t"),
+        Command::DiscardSnapshot(DiscardSnapshot {
+            container: id("a", "t"),
+            job: Some(job),
+            delete_grace: DAY,
+        }),
     ]
 }
