@@ -7,9 +7,11 @@ use crate::{
     memory::Memory,
     metadata::Metadata,
     random::{FillRandom, Random},
+    resolve::Names,
     servers::ChunkServers,
 };
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 use transport::{AccessKey, Connect, HttpPool, TcpConnector};
 
 /// How long an operation on metadata is tried, unless the builder says otherwise.
@@ -26,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) servers: Arc<ChunkServers>,
     pub(crate) memory: Memory,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) names: Arc<Names>,
 }
 
 impl Client {
@@ -44,6 +47,23 @@ impl Client {
     /// What operators ask of the cluster as a whole: its map, its volumes, its nodes.
     pub fn cluster(&self) -> Cluster {
         Cluster { metadata: self.inner.metadata.clone() }
+    }
+
+    /// The same client, whose operations end by `deadline`: what is not done by then fails with
+    /// [`Error::Unavailable`] or [`Error::DeadlineReached`] if it certainly did not happen, and
+    /// with [`Error::Indeterminate`] if it may have. How long the bytes of a download flow is
+    /// not bounded by it.
+    pub fn until(&self, deadline: impl Into<Instant>) -> Client {
+        let inner = &self.inner;
+        Client {
+            inner: Arc::new(Inner {
+                metadata: Arc::new(inner.metadata.until(deadline.into())),
+                servers: inner.servers.clone(),
+                memory: inner.memory.clone(),
+                counters: inner.counters.clone(),
+                names: inner.names.clone(),
+            }),
+        }
     }
 
     /// What this client did so far.
@@ -124,7 +144,8 @@ impl ClientBuilder {
         let metadata = Metadata::new(self.connector, key, self.seeds, self.deadline, self.random);
         let memory = self.memory.map_or_else(Memory::of_the_process, Memory::new);
         let metadata = Arc::new(metadata);
-        Ok(Client { inner: Arc::new(Inner { metadata, servers, memory, counters }) })
+        let names = Arc::default();
+        Ok(Client { inner: Arc::new(Inner { metadata, servers, memory, counters, names }) })
     }
 
     /// The client, after a metadata node has answered.

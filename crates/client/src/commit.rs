@@ -1,13 +1,16 @@
-//! Making an upload a version, or finding out that it became none.
-//!
-//! The upload's chunks are deleted only if no commit was sent, or if an abort, which bars the
-//! blob from ever being committed, was answered with success. Otherwise nothing is deleted.
+//! Making an upload a version.
 
 use crate::{
-    Error, Stored, counters::Counters, metadata::ask, prepare::Prepared, put::Upload,
-    traces::Traces, writer::Written,
+    Error, Stored,
+    conclude::conclude,
+    counters::Counters,
+    metadata::{Metadata, ask},
+    prepare::Prepared,
+    put::Upload,
+    traces::Traces,
+    writer::Written,
 };
-use model::{ErrorKind, Extent, Version};
+use model::{Extent, Version};
 use proto::{
     convert::properties_to,
     v1::{self, metadata_client::MetadataClient},
@@ -27,35 +30,13 @@ pub(crate) struct Commit<'a> {
 impl Commit<'_> {
     pub(crate) async fn run(self, written: Written) -> Result<Stored, Error> {
         let request = self.request(&written);
-        // From here on the chunks may be part of a version.
-        let chunks = self.traces.disarm();
-        let error = match self.commit(&request).await {
-            Ok(answer) => return Ok(self.stored(written, answer)),
-            Err(error) => error,
+        let place = &self.upload.place;
+        let send = |metadata: Arc<Metadata>| {
+            let request = request.clone();
+            async move { ask!(metadata, place.route(), Write, MetadataClient::commit, request).await }
         };
-        let outcome_open = error.kind() == ErrorKind::Indeterminate;
-        match self.abort().await {
-            Ok(()) => {
-                self.traces.restore(chunks);
-                Err(if outcome_open {
-                    Error::unavailable(format!("the upload was aborted; {error}"))
-                } else {
-                    error
-                })
-            }
-            // It was committed after all: the same request gets the answer that was lost.
-            Err(Error::Conflict(_) | Error::AlreadyExists(_)) if outcome_open => {
-                match self.commit(&request).await {
-                    Ok(answer) => Ok(self.stored(written, answer)),
-                    Err(again) => Err(Error::indeterminate(format!(
-                        "the upload was committed, but its answer is lost: {again}"
-                    ))),
-                }
-            }
-            // A refusal is definite even if the abort is not; the chunks are left to garbage
-            // collection.
-            Err(_) => Err(error),
-        }
+        let answer = conclude(place, &[self.prepared.blob], &self.traces, send).await?;
+        Ok(self.stored(written, answer))
     }
 
     fn request(&self, written: &Written) -> v1::CommitRequest {
@@ -84,24 +65,6 @@ impl Commit<'_> {
             properties: properties_to(upload.properties.clone()),
             precondition: Some(upload.precondition.clone().into()),
         }
-    }
-
-    async fn commit(&self, request: &v1::CommitRequest) -> Result<v1::CommitResponse, Error> {
-        let (metadata, route) = (&self.upload.place.metadata, self.upload.place.route());
-        ask!(metadata, route, Write, MetadataClient::commit, request.clone()).await
-    }
-
-    async fn abort(&self) -> Result<(), Error> {
-        let metadata = &self.upload.place.metadata;
-        let request = v1::AbortRequest {
-            request_id: metadata.request_id(),
-            account: self.upload.place.account.to_string(),
-            container: self.upload.place.container.to_string(),
-            blob: self.prepared.blob.0.to_vec(),
-        };
-        let route = self.upload.place.route();
-        ask!(metadata, route, Write, MetadataClient::abort, request).await?;
-        Ok(())
     }
 
     fn stored(&self, written: Written, answer: v1::CommitResponse) -> Stored {

@@ -5,6 +5,7 @@ use crate::{
     changes::{Changes, DEFAULT_LIMIT, awaitable, changes_properties, lists, takes_properties},
     metadata::{Metadata, Route, ask},
 };
+use futures::{StreamExt, TryStreamExt, stream};
 use model::{
     AccountName, Container, ContainerId, ContainerName, ListQuery, Listing, ObjectEntry,
     PolicyName, Properties, Versioning,
@@ -53,14 +54,28 @@ impl Client {
         }
     }
 
+    /// Creates many containers of an account, with the same settings; answers in their order
+    /// which of them are new. When it fails, some of them may have been created.
+    pub fn create_containers(
+        &self,
+        account: &AccountName,
+        containers: impl IntoIterator<Item = ContainerName>,
+    ) -> CreateContainers {
+        let create = |container: ContainerName| self.create_container(account, &container);
+        CreateContainers { creations: containers.into_iter().map(create).collect() }
+    }
+
     /// A container with its settings, sums and properties.
     pub async fn show_container(
         &self,
         account: &AccountName,
         container: &ContainerName,
     ) -> Result<Container, Error> {
-        let request =
-            v1::ContainerRequest { account: account.to_string(), container: container.to_string() };
+        let request = v1::ContainerRequest {
+            account: account.to_string(),
+            container: container.to_string(),
+            id: Vec::new(),
+        };
         let route = self.place(account, container).route();
         let answer =
             ask!(self.inner.metadata, route, Read, MetadataClient::show_container, request).await?;
@@ -156,6 +171,58 @@ impl CreateContainer {
         let answer =
             ask!(metadata, route, Write, MetadataClient::create_container, request).await?;
         Ok(answer.created)
+    }
+}
+
+/// Containers created at the same time.
+const CREATED_AT_ONCE: usize = 16;
+
+/// Creates many containers when awaited: each with whether it is new.
+#[must_use = "nothing happens until it is awaited"]
+pub struct CreateContainers {
+    creations: Vec<CreateContainer>,
+}
+
+awaitable!(CreateContainers => Vec<(ContainerName, bool)>);
+
+impl CreateContainers {
+    fn each(mut self, change: impl Fn(CreateContainer) -> CreateContainer) -> Self {
+        self.creations = self.creations.into_iter().map(change).collect();
+        self
+    }
+
+    /// The policy of objects that name none; the cluster's default otherwise.
+    pub fn policy(self, policy: PolicyName) -> Self {
+        self.each(|c| c.policy(policy.clone()))
+    }
+
+    /// How many versions they keep; the cluster's default otherwise.
+    pub fn versioning(self, versioning: Versioning) -> Self {
+        self.each(|c| c.versioning(versioning))
+    }
+
+    /// Most bytes each may hold.
+    pub fn quota(self, bytes: u64) -> Self {
+        self.each(|c| c.quota(bytes))
+    }
+
+    /// Adds a property to each.
+    pub fn property(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.each(|c| c.property(key.clone(), value.clone()))
+    }
+
+    /// Adds properties to each.
+    pub fn properties(self, properties: Properties) -> Self {
+        self.each(|c| c.properties(properties.clone()))
+    }
+
+    async fn run(self) -> Result<Vec<(ContainerName, bool)>, Error> {
+        let create = |creation: CreateContainer| async move {
+            let name = creation.place.container.clone();
+            Ok((name, creation.run().await?))
+        };
+        stream::iter(self.creations).map(create).buffered(CREATED_AT_ONCE).try_collect().await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bytes of an object on their way to the caller.
 
-use crate::{Damages, Error};
+use crate::{Damages, Error, timings::Stopwatch};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use model::Object;
@@ -34,6 +34,7 @@ pub struct Download {
     parts: mpsc::Receiver<Part>,
     current: std::vec::IntoIter<Bytes>,
     over: bool,
+    watch: Stopwatch,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -55,7 +56,13 @@ impl Download {
         task: AbortOnDropHandle<()>,
     ) -> Self {
         let current = Vec::new().into_iter();
-        Self { object, ranges, damages, parts, current, over: false, _task: task }
+        let watch = Stopwatch::start(None);
+        Self { object, ranges, damages, parts, current, over: false, watch, _task: task }
+    }
+
+    /// Measures when the first bytes and when the last come.
+    pub(crate) fn timed(self, watch: Stopwatch) -> Self {
+        Self { watch, ..self }
     }
 
     /// The object, with its properties.
@@ -129,6 +136,7 @@ impl Stream for Download {
         let this = &mut *self;
         loop {
             if let Some(bytes) = this.current.next() {
+                this.watch.split(|s| &mut s.ttfb);
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if this.over {
@@ -136,7 +144,10 @@ impl Stream for Download {
             }
             match std::task::ready!(this.parts.poll_recv(cx)) {
                 Some(Part::Bytes(bytes)) => this.current = bytes.into_iter(),
-                Some(Part::End) => this.over = true,
+                Some(Part::End) => {
+                    this.over = true;
+                    this.watch.split(|s| &mut s.ttlb);
+                }
                 Some(Part::Failed(error)) => {
                     this.over = true;
                     return Poll::Ready(Some(Err(error)));

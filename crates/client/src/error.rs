@@ -53,6 +53,12 @@ pub enum Error {
     /// A defect of ours.
     #[error(transparent)]
     Internal(model::Error),
+    /// The deadline of an upload passed before it was committed. Nothing was stored.
+    #[error("the deadline passed before {stage} was done; nothing was stored")]
+    DeadlineReached {
+        /// What was not done in time.
+        stage: &'static str,
+    },
     /// A range starts behind the end of the content.
     #[error("the range starts at byte {start}, but the object has {size} bytes")]
     RangeNotSatisfiable {
@@ -153,7 +159,9 @@ impl Error {
             {
                 ErrorKind::Exhausted
             }
-            Self::Unavailable(_) | Self::BelowQuorum { .. } => ErrorKind::Unavailable,
+            Self::Unavailable(_) | Self::BelowQuorum { .. } | Self::DeadlineReached { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Indeterminate(_) => ErrorKind::Indeterminate,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::Drained(_) => ErrorKind::Drained,

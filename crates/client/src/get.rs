@@ -4,14 +4,15 @@ use crate::{
     ByteRange, Damage, Damages, Download, Error, VolumeRef,
     client::Inner,
     container::Place,
+    locate::locate,
     metadata::ask,
-    object::locate,
     reader::{self, Contents, ReadContext, Whereabouts},
+    timings::{Stopwatch, Timings},
 };
 use futures::future::BoxFuture;
 use model::{Object, ObjectName, Subject, Version};
 use proto::v1::{self, metadata_client::MetadataClient};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Reads an object when awaited: what is known of it, and its bytes as a stream.
 #[must_use = "nothing happens until it is awaited"]
@@ -21,6 +22,7 @@ pub struct GetObject {
     pub(crate) object: ObjectName,
     pub(crate) version: Option<Version>,
     pub(crate) ranges: Vec<ByteRange>,
+    pub(crate) timings: Option<Timings>,
 }
 
 crate::changes::awaitable!(GetObject => Download);
@@ -45,8 +47,16 @@ impl GetObject {
         self
     }
 
+    /// Measures the stages. The last of them ends with the stream.
+    pub fn timings(mut self, timings: &Timings) -> Self {
+        self.timings = Some(timings.clone());
+        self
+    }
+
     async fn run(self) -> Result<Download, Error> {
+        let watch = Stopwatch::start(self.timings);
         let (object, volumes) = locate(&self.place, &self.object, self.version).await?;
+        watch.split(|s| &mut s.resolve);
         if object.entry.marker {
             return Err(Error::from(model::Error::not_found(
                 Subject::Object,
@@ -58,27 +68,37 @@ impl GetObject {
             true => std::iter::once(0..size).collect(),
             false => self.ranges.iter().map(|r| r.resolve(size)).collect::<Result<Vec<_>, _>>()?,
         };
-        let stored: u64 = object.extents().iter().map(model::Extent::length).sum();
-        if stored != size {
-            return Err(Error::corrupt(format!(
-                "{} has {size} bytes, but its chunk tables have {stored}",
-                self.object
-            )));
-        }
-        let damages = Damages::default();
-        let contents =
-            OfMetadata { place: self.place, object: self.object, version: object.entry.version };
-        let context = ReadContext {
-            servers: self.client.servers.clone(),
-            counters: self.client.counters.clone(),
-            contents: Arc::new(contents),
-            damages: damages.clone(),
-        };
-        let whole = matches!(ranges.as_slice(), [one] if *one == (0..size));
-        let whereabouts = Whereabouts::new(object.clone(), volumes);
-        let (parts, task) = reader::start(context, whereabouts, ranges.clone(), whole);
-        Ok(Download::new(object, ranges, damages, parts, task))
+        Ok(open(&self.client, self.place, object, volumes, ranges)?.timed(watch))
     }
+}
+
+/// Starts reading ranges of a version that was located.
+pub(crate) fn open(
+    client: &Arc<Inner>,
+    place: Place,
+    object: Object,
+    volumes: Vec<VolumeRef>,
+    ranges: Vec<Range<u64>>,
+) -> Result<Download, Error> {
+    let (name, size) = (object.entry.name.clone(), object.entry.size);
+    let stored: u64 = object.extents().iter().map(model::Extent::length).sum();
+    if stored != size {
+        return Err(Error::corrupt(format!(
+            "{name} has {size} bytes, but its chunk tables have {stored}"
+        )));
+    }
+    let damages = Damages::default();
+    let contents = OfMetadata { place, object: name, version: object.entry.version };
+    let context = ReadContext {
+        servers: client.servers.clone(),
+        counters: client.counters.clone(),
+        contents: Arc::new(contents),
+        damages: damages.clone(),
+    };
+    let whole = matches!(ranges.as_slice(), [one] if *one == (0..size));
+    let whereabouts = Whereabouts::new(object.clone(), volumes);
+    let (parts, task) = reader::start(context, whereabouts, ranges.clone(), whole);
+    Ok(Download::new(object, ranges, damages, parts, task))
 }
 
 /// A version, as the metadata servers know it.

@@ -38,10 +38,11 @@
 //!
 //! # Modules
 //!
-//! - `client`, `account`, `container`, `object`, `put`, `get`, `cluster`: the interface.
+//! - `client`, `account`, `container`, `object`, `put`, `get`, `head`, `locate`, `delete`,
+//!   `resolve`, `timings`, `cluster`: the interface.
 //! - `metadata`: which server to ask, and again until the deadline.
 //! - `plan`: writing and reading a metachunk as pure state machines.
-//! - `prepare`, `writer`, `commit`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
+//! - `prepare`, `writing`, `writer`, `commit`, `conclude`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
 //! - `reader`, `metachunk`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
 //! - `servers`: one chunk, one request.
 #![forbid(unsafe_code)]
@@ -52,14 +53,18 @@ mod changes;
 mod client;
 mod cluster;
 mod commit;
+mod conclude;
 mod container;
 mod counters;
 mod damage;
+mod delete;
 mod download;
 mod error;
 mod get;
+mod head;
 mod health;
 mod lane;
+mod locate;
 mod memory;
 mod metachunk;
 mod metadata;
@@ -70,30 +75,35 @@ mod put;
 mod random;
 mod range;
 mod reader;
+mod resolve;
 mod row;
 mod servers;
 mod source;
 mod stripe;
+mod timings;
 mod traces;
 mod writer;
+mod writing;
 
 pub use account::{CreateAccount, ListContainers, UpdateAccount};
 pub use client::{Client, ClientBuilder};
 pub use cluster::{Cluster, NodeReport, NodeStatus, ReplicaStatus};
-pub use container::{CreateContainer, ListObjects, UpdateContainer};
+pub use container::{CreateContainer, CreateContainers, ListObjects, UpdateContainer};
 pub use counters::Counters;
 pub use damage::{Damage, DamageKind, Damages};
+pub use delete::{DeleteObject, Deleted};
 pub use download::Download;
 pub use error::{Error, VolumeFailure};
 pub use get::GetObject;
-pub use object::{
-    DeleteObject, Deleted, LocateObject, Located, LocatedChunk, ShowObject, UpdateObject,
-};
+pub use head::{HeadObject, TrustLevel};
+pub use locate::{LocateObject, Located, LocatedChunk};
+pub use object::{ShowObject, UpdateObject};
 pub use put::{PutObject, Stored};
 pub use random::FillRandom;
 pub use range::ByteRange;
-pub use servers::{ChunkState, VolumeRef};
+pub use servers::{ChunkFooter, ChunkState, VolumeRef};
 pub use source::Source;
+pub use timings::{Stages, Timings};
 
 pub use model::{
     Account, AccountName, Administrative, BlobId, Body, ChunkName, ClusterId, ClusterMap,

@@ -71,10 +71,12 @@ pub(crate) struct Metadata {
     key: AccessKey,
     seeds: Vec<String>,
     deadline: Duration,
+    /// When every call must have ended, whatever the deadline of one of them.
+    end: Option<Instant>,
     random: Random,
-    channels: Mutex<BTreeMap<String, Channel>>,
-    leaders: Mutex<BTreeMap<PartitionId, String>>,
-    map: Mutex<CachedMap>,
+    channels: Arc<Mutex<BTreeMap<String, Channel>>>,
+    leaders: Arc<Mutex<BTreeMap<PartitionId, String>>>,
+    map: Arc<Mutex<CachedMap>>,
 }
 
 /// What an answer that is not a success means.
@@ -129,11 +131,48 @@ impl Metadata {
             key,
             seeds,
             deadline,
+            end: None,
             random,
-            channels: Mutex::default(),
-            leaders: Mutex::default(),
-            map: Mutex::default(),
+            channels: Arc::default(),
+            leaders: Arc::default(),
+            map: Arc::default(),
         }
+    }
+
+    /// The same servers, for calls that end by `end`.
+    pub(crate) fn until(&self, end: Instant) -> Self {
+        self.ending(Some(self.end.map_or(end, |earlier| earlier.min(end))))
+    }
+
+    /// The same servers, for calls that have only their own deadline: what must be found out
+    /// when another has passed.
+    pub(crate) fn without_end(&self) -> Arc<Self> {
+        Arc::new(self.ending(None))
+    }
+
+    fn ending(&self, end: Option<Instant>) -> Self {
+        Self {
+            connector: self.connector.clone(),
+            key: self.key.clone(),
+            seeds: self.seeds.clone(),
+            deadline: self.deadline,
+            end,
+            random: self.random.clone(),
+            channels: self.channels.clone(),
+            leaders: self.leaders.clone(),
+            map: self.map.clone(),
+        }
+    }
+
+    /// When its calls must have ended, if that was said.
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.end
+    }
+
+    /// When a call that begins now is given up.
+    fn end_of_call(&self) -> Instant {
+        let end = Instant::now() + self.deadline;
+        self.end.map_or(end, |earlier| earlier.min(end))
     }
 
     /// A new request id.
@@ -152,7 +191,11 @@ impl Metadata {
         F: Fn(Channel) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
-        let end = Instant::now() + self.deadline;
+        let end = self.end_of_call();
+        if end <= Instant::now() {
+            // A fast server must not make what is too late succeed.
+            return Err(Error::unavailable("the deadline had passed before the call"));
+        }
         let mut unknown = false;
         let mut pause = FIRST_PAUSE;
         let mut hints = 0;
@@ -226,7 +269,12 @@ impl Metadata {
     }
 
     fn given_up(&self, last: model::Error, indeterminate: bool) -> Error {
-        let message = format!("no answer within {:?}; the last try: {last}", self.deadline);
+        let message = match self.end {
+            Some(end) if end <= Instant::now() + LONGEST_PAUSE => {
+                format!("no answer before the deadline; the last try: {last}")
+            }
+            _ => format!("no answer within {:?}; the last try: {last}", self.deadline),
+        };
         if indeterminate { Error::indeterminate(message) } else { Error::unavailable(message) }
     }
 

@@ -8,16 +8,17 @@ use crate::{
     container::Place,
     metadata::ask,
     prepare::{MetadataPlacer, Prepared},
-    row::RowContext,
     source::Source,
+    timings::{Stopwatch, Timings},
     traces::Traces,
-    writer::{MOST_PLACED, SOURCE_STALL, Spec, Writer, Written},
+    writer::{MOST_PLACED, Written},
+    writing::Writing,
 };
-use model::{ContentId, Hash, ObjectName, PolicyName, Precondition, Properties, Version};
+use model::{ContentId, Hash, ObjectName, Policy, PolicyName, Precondition, Properties, Version};
 use proto::v1::{self, metadata_client::MetadataClient};
 use serde::Serialize;
-use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
+use std::{future::Future, sync::Arc};
+use tokio::time::Instant;
 
 /// What was stored.
 #[derive(Debug, Clone, Serialize)]
@@ -102,6 +103,7 @@ pub(crate) struct Upload {
     pub(crate) precondition: Precondition,
     md5: bool,
     autocreate: bool,
+    timings: Option<Timings>,
     pub(crate) properties: Properties,
 }
 
@@ -125,6 +127,7 @@ impl PutObject {
             precondition: Precondition::None,
             md5: false,
             autocreate: true,
+            timings: None,
             properties: Properties::new(),
         };
         Self { source, upload }
@@ -174,21 +177,49 @@ impl PutObject {
         self
     }
 
+    /// When the upload is given up, if it is not committed by then: no object is left.
+    pub fn deadline(mut self, deadline: impl Into<Instant>) -> Self {
+        let place = &mut self.upload.place;
+        place.metadata = Arc::new(place.metadata.until(deadline.into()));
+        self
+    }
+
+    /// Measures the stages.
+    pub fn timings(mut self, timings: &Timings) -> Self {
+        self.upload.timings = Some(timings.clone());
+        self
+    }
+
     async fn run(self) -> Result<Stored, Error> {
-        let upload = self.upload;
+        let Self { upload, source } = self;
         model::check_properties(&upload.properties)?;
         let expected = upload.etag.as_deref().map(Expected::parse).transpose()?;
-        let source = upload.with_known_size(self.source).await?;
-        let prepared = upload.prepare(source.size).await?;
+        let mut watch = Stopwatch::start(upload.timings.clone());
+        upload.place.metadata.map().await?;
+        watch.lap(|s| &mut s.resolve);
+        let source = upload.in_time("reading the source", upload.with_known_size(source)).await?;
+        let prepared = upload.in_time("preparing", upload.prepare(source.size)).await?;
+        watch.lap(|s| &mut s.prepare);
         let traces = Arc::new(Traces::new(upload.client.servers.clone()));
         let md5 = upload.md5 || matches!(expected, Some(Expected::Md5(_)));
         let outcome = async {
-            let written = upload.write(source, md5, &prepared, traces.clone()).await?;
+            let writing = Writing {
+                client: &upload.client,
+                place: &upload.place,
+                object: &upload.object,
+                prepared: &prepared,
+                traces: &traces,
+            };
+            let written = upload.in_time("writing", writing.run(source, md5)).await?;
+            watch.lap(|s| &mut s.upload);
             if let Some(expected) = &expected {
                 expected.check(&written)?;
             }
             let traces = traces.clone();
-            Commit { upload: &upload, prepared: &prepared, traces }.run(written).await
+            let committing = Commit { upload: &upload, prepared: &prepared, traces };
+            let stored = committing.run(written).await;
+            watch.lap(|s| &mut s.commit);
+            stored
         }
         .await;
         if outcome.is_err() {
@@ -199,14 +230,31 @@ impl PutObject {
 }
 
 impl Upload {
+    /// Does a part of the upload, unless its deadline passes meanwhile.
+    async fn in_time<T>(
+        &self,
+        stage: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Some(end) = self.place.metadata.end() else { return work.await };
+        let late = || Error::DeadlineReached { stage };
+        match tokio::time::timeout_at(end, work).await {
+            Ok(Err(Error::Unavailable(_))) if Instant::now() >= end => Err(late()),
+            Ok(outcome) => outcome,
+            Err(_) => Err(late()),
+        }
+    }
+
     /// Where a policy treats small objects apart, reads ahead until the size is known to be
     /// small or not.
     async fn with_known_size(&self, source: Source) -> Result<Source, Error> {
         if source.size.is_some() {
             return Ok(source);
         }
-        let map = self.client.metadata.map().await?;
-        let threshold = map.policies.iter().filter_map(|p| p.small.as_ref()).map(|s| s.bytes).max();
+        let map = self.place.metadata.map().await?;
+        let may_be = |policy: &&Policy| self.policy.as_ref().is_none_or(|p| *p == policy.name);
+        let small = map.policies.iter().filter(may_be).filter_map(|p| p.small.as_ref());
+        let threshold = small.map(|s| s.bytes).max();
         match threshold {
             Some(threshold) => source.read_ahead(threshold).await.map_err(Error::Source),
             None => Ok(source),
@@ -245,43 +293,5 @@ impl Upload {
         let route = self.place.route();
         ask!(metadata, route, Write, MetadataClient::create_container, request).await?;
         Ok(())
-    }
-
-    async fn write(
-        &self,
-        source: Source,
-        md5: bool,
-        prepared: &Prepared,
-        traces: Arc<Traces>,
-    ) -> Result<Written, Error> {
-        let spec = Spec {
-            account: self.place.account.clone(),
-            container: self.place.container.clone(),
-            object: self.object.clone(),
-            policy: prepared.policy.clone(),
-            md5,
-            length: source.size,
-            stall: SOURCE_STALL,
-        };
-        let context = RowContext {
-            servers: self.client.servers.clone(),
-            counters: self.client.counters.clone(),
-            traces,
-            blob: prepared.blob,
-            quorum: prepared.policy.method.quorum(),
-            failed: CancellationToken::new(),
-            error: Default::default(),
-        };
-        let placer = MetadataPlacer {
-            place: self.place.clone(),
-            // A size that is known by now must not choose another policy in mid-content.
-            policy: Some(prepared.policy.name.clone()),
-            size: None,
-            blob: prepared.blob.0.to_vec(),
-        };
-        let memory = self.client.memory.clone();
-        let placed = prepared.placed.clone();
-        let writer = Writer::new(spec, Arc::new(context), Arc::new(placer), memory, placed)?;
-        writer.write(source).await
     }
 }

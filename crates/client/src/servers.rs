@@ -6,7 +6,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use model::{BlobId, ChunkName, VolumeId};
+use layout::{Footer, MAX_FOOTER_BYTES};
+use model::{
+    AccountName, BlobId, ChunkName, ContainerName, Hash, ObjectName, PolicyName, VolumeId,
+};
 use recovery::Loss;
 use serde::Serialize;
 use std::{ops::Range, time::Duration};
@@ -40,14 +43,59 @@ pub enum ChunkState {
     Present {
         /// Bytes of the chunk, footer included.
         bytes: u64,
+        /// What the chunk says of itself, if that was read.
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        footer: Option<Box<ChunkFooter>>,
     },
     /// It does not.
     Missing,
+    /// It has something that does not end as a chunk does.
+    Damaged {
+        /// What is wrong.
+        reason: String,
+    },
     /// It did not say.
     Unknown {
         /// Why.
         reason: String,
     },
+}
+
+/// What a chunk says of itself: where its bytes were first written, which a link does not
+/// change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChunkFooter {
+    /// The blob its bytes were first written under.
+    pub origin: BlobId,
+    /// The account of the object they were written for.
+    pub account: AccountName,
+    /// Its container.
+    pub container: ContainerName,
+    /// Its name.
+    pub object: ObjectName,
+    /// The policy they were written with.
+    pub policy: PolicyName,
+    /// How they were encoded.
+    pub method: model::Method,
+    /// Bytes of content in the metachunk.
+    pub metachunk_length: u64,
+    /// BLAKE3 over the check sums of the metachunk's stripes, the same in all its chunks.
+    pub metachunk_hash: Hash,
+}
+
+impl From<Footer> for ChunkFooter {
+    fn from(footer: Footer) -> Self {
+        Self {
+            origin: footer.origin,
+            account: footer.account,
+            container: footer.container,
+            object: footer.object,
+            policy: footer.policy,
+            method: footer.method,
+            metachunk_length: footer.length,
+            metachunk_hash: footer.stripes,
+        }
+    }
 }
 
 /// The header with the blob that a chunk's bytes were first written under.
@@ -200,10 +248,61 @@ impl ChunkServers {
         };
         let length = response.headers().get(header::CONTENT_LENGTH);
         match (response.status(), length.and_then(|l| l.to_str().ok()?.parse().ok())) {
-            (StatusCode::OK, Some(bytes)) => ChunkState::Present { bytes },
+            (StatusCode::OK, Some(bytes)) => ChunkState::Present { bytes, footer: None },
             (StatusCode::NOT_FOUND | StatusCode::GONE, _) => ChunkState::Missing,
             (status, _) => ChunkState::Unknown { reason: status.to_string() },
         }
+    }
+
+    /// What a chunk server says of a chunk, and the chunk of itself.
+    pub(crate) async fn inspect(&self, volume: &VolumeRef, chunk: &ChunkName) -> ChunkState {
+        let unknown = |reason| ChunkState::Unknown { reason };
+        match timeout(ASK_TIMEOUT, self.read_footer(volume, chunk)).await {
+            Ok(Ok((bytes, end))) => match Footer::parse(&end) {
+                Ok((footer, _))
+                    if (footer.metachunk, footer.position) == (chunk.metachunk, chunk.position) =>
+                {
+                    ChunkState::Present { bytes, footer: Some(Box::new(footer.into())) }
+                }
+                Ok((footer, _)) => ChunkState::Damaged {
+                    reason: format!(
+                        "its footer is that of metachunk {}, position {}",
+                        footer.metachunk, footer.position
+                    ),
+                },
+                Err(error) => ChunkState::Damaged { reason: error.to_string() },
+            },
+            Ok(Err(Loss::Missing)) => ChunkState::Missing,
+            Ok(Err(Loss::Corrupt(reason))) => ChunkState::Damaged { reason },
+            Ok(Err(loss)) => unknown(loss.to_string()),
+            Err(_) => unknown(format!("no answer within {ASK_TIMEOUT:?}")),
+        }
+    }
+
+    /// Bytes of a chunk, and the last of them.
+    async fn read_footer(
+        &self,
+        volume: &VolumeRef,
+        chunk: &ChunkName,
+    ) -> Result<(u64, Bytes), Loss> {
+        let request = request(Method::GET, volume.id, chunk)
+            .header(header::RANGE, format!("bytes=-{MAX_FOOTER_BYTES}"))
+            .body(transport::full_body(Bytes::new()));
+        let response = self.send(volume, request).await.map_err(Loss::Unreachable)?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Loss::Missing),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Err(Loss::Corrupt("the chunk is empty".to_owned()));
+            }
+            _ => return Err(Loss::Unreachable(explain(response).await)),
+        }
+        let all = response.headers().get(header::CONTENT_RANGE);
+        let all = all.and_then(|r| r.to_str().ok()?.rsplit_once('/')?.1.parse().ok());
+        let all = all.ok_or_else(|| Loss::Unreachable("its length was not said".to_owned()))?;
+        let end = Limited::new(response.into_body(), MAX_FOOTER_BYTES).collect().await;
+        let end = end.map_err(|error| Loss::Unreachable(error.to_string()))?.to_bytes();
+        Ok((all, end))
     }
 
     /// Deletes a chunk; says whether it was there.

@@ -1,5 +1,6 @@
 //! Errors as gRPC statuses: the one table between the two.
 
+use crate::v1;
 use model::{Error, ErrorKind, Subject};
 use tonic::{Code, Status, metadata::MetadataValue};
 
@@ -28,15 +29,42 @@ fn code(kind: ErrorKind) -> Code {
     }
 }
 
+/// The numbers of an error's kind and subject.
+fn numbers(error: &Error) -> (usize, usize) {
+    let kind = ErrorKind::ALL.iter().position(|k| *k == error.kind).map_or(0, |at| at + 1);
+    let subject = Subject::ALL.iter().position(|s| *s == error.subject).unwrap_or(0);
+    (kind, subject)
+}
+
+/// The kind with a number.
+fn kind_of(number: usize) -> Option<ErrorKind> {
+    ErrorKind::ALL.get(number.checked_sub(1)?).copied()
+}
+
 /// What an error is on the wire.
 pub fn to_status(error: &Error) -> Status {
     let mut status = Status::new(code(error.kind), error.message.clone());
     let number = |n: usize| MetadataValue::from(n as u64);
-    let kind = ErrorKind::ALL.iter().position(|k| *k == error.kind).map_or(0, |at| at + 1);
-    let subject = Subject::ALL.iter().position(|s| *s == error.subject).unwrap_or(0);
+    let (kind, subject) = numbers(error);
     status.metadata_mut().insert(KIND, number(kind));
     status.metadata_mut().insert(SUBJECT, number(subject));
     status
+}
+
+impl From<Error> for v1::Failure {
+    fn from(error: Error) -> Self {
+        let (kind, subject) = numbers(&error);
+        Self { kind: kind as u32, subject: subject as u32, message: error.message }
+    }
+}
+
+impl From<v1::Failure> for Error {
+    fn from(m: v1::Failure) -> Self {
+        let subject = Subject::ALL.get(m.subject as usize).copied();
+        // What a later version knows is at least no success.
+        let kind = kind_of(m.kind as usize).unwrap_or(ErrorKind::Internal);
+        Self::new(kind, subject.unwrap_or(Subject::Request), m.message)
+    }
 }
 
 /// The error a status stands for. One that did not come from a Cairn server (a connection that
@@ -44,7 +72,7 @@ pub fn to_status(error: &Error) -> Status {
 /// the request certainly never left, which the caller must know.
 pub fn from_status(status: &Status) -> Error {
     let number = |key| -> Option<usize> { status.metadata().get(key)?.to_str().ok()?.parse().ok() };
-    let kind = number(KIND).and_then(|n| ErrorKind::ALL.get(n.checked_sub(1)?)).copied();
+    let kind = number(KIND).and_then(kind_of);
     let subject = number(SUBJECT).and_then(|n| Subject::ALL.get(n)).copied();
     Error::new(
         kind.unwrap_or(match status.code() {
@@ -74,6 +102,7 @@ mod tests {
             for subject in Subject::ALL {
                 let error = Error::new(kind, subject, "what, where, what to do");
                 assert_eq!(from_status(&to_status(&error)), error);
+                assert_eq!(Error::from(v1::Failure::from(error.clone())), error);
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct CachedMap {
 impl Metadata {
     /// The cluster map, at most a little older than ten seconds unless no server answers.
     pub(crate) async fn map(self: &Arc<Self>) -> Result<Arc<ClusterMap>, Error> {
-        self.map_before(Instant::now() + self.deadline).await
+        self.map_before(self.end_of_call()).await
     }
 
     pub(super) async fn map_before(

@@ -140,6 +140,7 @@ impl Metadata for Server {
         list_objects: ListObjectsRequest => ListObjectsResponse;
         locate: LocateRequest => LocateResponse;
         delete_object: DeleteObjectRequest => DeleteObjectResponse;
+        delete_objects: DeleteObjectsRequest => DeleteObjectsResponse;
         update_object: UpdateObjectRequest => Empty;
         report_damage: ReportDamageRequest => Empty;
     }

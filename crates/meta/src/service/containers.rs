@@ -2,7 +2,7 @@
 
 use super::{Services, changes_from, container_of, mismatched, read_failed};
 use crate::partition::Refusal;
-use model::{ListQuery, PolicyName, RequestId, Versioning};
+use model::{ContainerId, ListQuery, PolicyName, RequestId, Versioning};
 use proto::{convert::properties_from, v1};
 use state::{Answer, Command, CreateContainer, UpdateContainer};
 
@@ -39,7 +39,10 @@ impl Services {
         &self,
         message: v1::ContainerRequest,
     ) -> Result<v1::Container, Refusal> {
-        let (_, _, id) = container_of(&message.account, &message.container)?;
+        let id = match &message.id[..] {
+            [] => container_of(&message.account, &message.container)?.2,
+            id => ContainerId::try_from(id)?,
+        };
         let view = self.0.of_container(&id)?.read().await?;
         Ok(state::read::show_container(&*view, &id).map_err(read_failed)?.into())
     }

@@ -47,6 +47,7 @@ calls! {
     abort: AbortRequest => Empty;
     locate: LocateRequest => LocateResponse;
     delete_object: DeleteObjectRequest => DeleteObjectResponse;
+    delete_objects: DeleteObjectsRequest => DeleteObjectsResponse;
     update_object: UpdateObjectRequest => Empty;
     report_damage: ReportDamageRequest => Empty;
 }

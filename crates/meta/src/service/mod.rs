@@ -3,6 +3,7 @@
 
 mod accounts;
 mod containers;
+mod delete;
 mod directory;
 mod metadata;
 mod objects;

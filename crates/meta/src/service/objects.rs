@@ -11,8 +11,8 @@ use proto::{
     v1,
 };
 use state::{
-    Answer, Command, Commit, CommitExtent, CommitMode, Damage, DeleteObject, MAX_INLINE_ROWS,
-    PAGE_ROWS, Rows, StagePage, UpdateObject,
+    Answer, Command, Commit, CommitExtent, CommitMode, Damage, MAX_INLINE_ROWS, PAGE_ROWS, Rows,
+    StagePage, UpdateObject,
 };
 
 /// Most chunks in one report of damage.
@@ -22,7 +22,7 @@ const MAX_DAMAGES: usize = 1024;
 const COMMAND_DAMAGES: usize = 128;
 
 impl Services {
-    fn grace(&self) -> u64 {
+    pub(super) fn grace(&self) -> u64 {
         self.0.0.config.delete_grace.as_micros() as u64
     }
 
@@ -118,27 +118,6 @@ impl Services {
         let volumes = object.extents().iter().flat_map(|e| e.chunks()).map(|(volume, _)| volume);
         let volumes = references(&map, volumes);
         Ok(v1::LocateResponse { object: Some(object.into()), volumes })
-    }
-
-    pub(super) async fn delete_object(
-        &self,
-        message: v1::DeleteObjectRequest,
-    ) -> Result<v1::DeleteObjectResponse, Refusal> {
-        let (_, _, container) = container_of(&message.account, &message.container)?;
-        let partition = self.0.of_container(&container)?;
-        let command = Command::DeleteObject(DeleteObject {
-            container,
-            object: message.object.parse()?,
-            version: message.version.map(Version),
-            precondition: message.precondition.unwrap_or_default().into(),
-            delete_grace: self.grace(),
-        });
-        match self.propose(partition, &message.request_id, command).await? {
-            Answer::ObjectDeleted { version, marker } => {
-                Ok(v1::DeleteObjectResponse { version: version.0, marker })
-            }
-            other => Err(mismatched(other)),
-        }
     }
 
     pub(super) async fn update_object(

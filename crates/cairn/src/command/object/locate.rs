@@ -113,6 +113,7 @@ impl<'a> ChunkView<'a> {
         let (state, reason) = match &chunk.state {
             None => (None, None),
             Some(ChunkState::Present { .. }) => (Some("whole"), None),
+            Some(ChunkState::Damaged { reason }) => (Some("damaged"), Some(reason.as_str())),
             Some(ChunkState::Missing) => (Some("missing"), None),
             Some(ChunkState::Unknown { reason }) => (Some("unknown"), Some(reason.as_str())),
         };
