@@ -21,3 +21,6 @@ fi
 
 # A C compiler and linker: Rust links with it, and the hash is partly C and assembly.
 need gcc libc6-dev
+
+# The tests that cut the power mount file systems on loop devices and shut them down.
+need mount e2fsprogs xfsprogs

@@ -13,6 +13,7 @@ mod harness;
 mod listings;
 mod losses;
 mod operations;
+mod power;
 mod refusals;
 mod server;
 mod trees;

@@ -292,7 +292,7 @@ impl Opening<'_> {
         let mut machine =
             Machine::open(id, disk, store.clone(), snapshots.clone(), purged, changed)
                 .map_err(io)?;
-        machine.finish_install(&log).await.map_err(io)?;
+        machine.reach_snapshot(&log).await.map_err(io)?;
         let failed = |why: String| Error::Partition { partition: id, why };
         let raft = Raft::new(
             self.id.0,

@@ -215,6 +215,50 @@ async fn a_lost_state_store_is_rebuilt_from_the_older_snapshot_if_the_newer_is_d
     .await;
 }
 
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Loses the state store's last batches, as a loss of power does, while the snapshot of them
+/// and the log stay.
+async fn catches_up_with_its_snapshot(lose: impl Fn(&Path, &Path)) {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    create(&leader(&nodes).await, 0..50).await;
+    close_all(nodes).await;
+    let (state, old) = (cluster.path(0).join("state"), cluster.path(0).join("old"));
+    copy(&state, &old);
+
+    let node = cluster.open(0).await;
+    create(&leader([&node]).await, 50..80).await;
+    snapshot(&node).await;
+    close_all([node]).await;
+    std::fs::remove_dir_all(&state).unwrap();
+    lose(&old, &state);
+
+    let node = cluster.open(0).await;
+    leader([&node]).await;
+    let view = data(&node).read().await.map_err(|e| format!("{e:?}")).unwrap();
+    assert_eq!(count(&node), 80);
+    let (kept, fresh) = (read::state_hash(&*view), read::compute_state_hash(&*view));
+    assert_eq!(kept.unwrap(), fresh.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_store_behind_its_own_snapshot_is_brought_up_from_the_log() {
+    catches_up_with_its_snapshot(|old, state| std::fs::rename(old, state).unwrap()).await;
+    catches_up_with_its_snapshot(|_, _| {}).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_behind_the_cut_log_is_sent_a_snapshot() {
     let cluster = Cluster::new(3);

@@ -123,10 +123,22 @@ impl<'a> Cluster<'a> {
     /// healthy it is returned.
     #[track_caller]
     pub fn start(scene: &'a Scene, metas: usize, volumes: &[usize]) -> Self {
-        let config = scene.file("cairn.toml", CONFIG.as_bytes()).display().to_string();
+        Self::start_in(scene, &scene.path(""), CONFIG, metas, volumes)
+    }
+
+    /// The same, with the daemons' data in another directory, and another configuration.
+    #[track_caller]
+    pub fn start_in(
+        scene: &'a Scene,
+        root: &Path,
+        config: &str,
+        metas: usize,
+        volumes: &[usize],
+    ) -> Self {
+        let config = scene.file("cairn.toml", config.as_bytes()).display().to_string();
         let secret = scene.path("secret").display().to_string();
         Answer::bare(&["secret", "new", &secret]).ok();
-        let (metas, peers) = Self::start_metas(scene, metas, &config, &secret);
+        let (metas, peers) = Self::start_metas(scene, root, metas, &config, &secret);
         let credentials = scene.path("credentials.toml");
         let out = credentials.display().to_string();
         Answer::bare(&[
@@ -145,14 +157,14 @@ impl<'a> Cluster<'a> {
             .enumerate()
             .map(|(number, &volumes)| {
                 let name = format!("chunk{number}");
-                let data = scene.path(&name).display().to_string();
+                let data = root.join(&name).display().to_string();
                 let mut arguments: Vec<String> =
                     ["chunk", "--listen", "127.0.0.1:0", "--data", &data, "--meta", &peers]
                         .map(Into::into)
                         .to_vec();
                 arguments.extend(["--secret".into(), secret.clone()]);
                 for volume in 0..volumes {
-                    let path = scene.path(format!("{name}-v{volume}"));
+                    let path = root.join(format!("{name}-v{volume}"));
                     arguments.push("--volume".into());
                     arguments.push(format!("{}=host{number}.v{volume}", path.display()));
                 }
@@ -173,6 +185,7 @@ impl<'a> Cluster<'a> {
     #[track_caller]
     fn start_metas(
         scene: &Scene,
+        root: &Path,
         count: usize,
         config: &str,
         secret: &str,
@@ -185,7 +198,7 @@ impl<'a> Cluster<'a> {
                 .enumerate()
                 .map(|(number, address)| {
                     let name = format!("meta{number}");
-                    let data = scene.path(format!("{name}-{attempt}")).display().to_string();
+                    let data = root.join(format!("{name}-{attempt}")).display().to_string();
                     let arguments: Vec<String> = [
                         "meta", "--config", config, "--listen", address, "--data", &data,
                         "--peers", &peers, "--secret", secret,
@@ -274,6 +287,19 @@ impl<'a> Cluster<'a> {
         self.member_mut(role).daemon = None;
     }
 
+    /// Stops every daemon where it is, has something done, and kills them.
+    #[track_caller]
+    pub fn kill_all_after(&mut self, then: impl FnOnce()) {
+        let roles = self.roles();
+        for &role in &roles {
+            self.daemon(role).freeze();
+        }
+        then();
+        for &role in &roles {
+            self.kill(role);
+        }
+    }
+
     /// Starts daemons that are down, and waits until they serve.
     #[track_caller]
     pub fn restart(&mut self, roles: &[Role]) {
@@ -318,7 +344,12 @@ pub fn free_addresses(count: usize) -> Vec<String> {
 
 /// The settings of `cairn server` over a directory, on any port.
 pub fn server_arguments(scene: &Scene, data: &Path) -> Vec<String> {
-    let config = scene.file("cairn.toml", CONFIG.as_bytes()).display().to_string();
+    server_arguments_with(scene, data, CONFIG)
+}
+
+/// The same, with a configuration of the test's own.
+pub fn server_arguments_with(scene: &Scene, data: &Path, config: &str) -> Vec<String> {
+    let config = scene.file("cairn.toml", config.as_bytes()).display().to_string();
     let data = data.display().to_string();
     ["server", "--config", &config, "--listen", "127.0.0.1:0", "--data", &data]
         .map(Into::into)

@@ -101,6 +101,27 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops every thread where it is, as a loss of power does: when this returns, none of them
+    /// runs a step of the program any more. One that waits for the disk may go on to wait.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let what = format!("{} stands still", self.name);
+        eventually(&what, END, || {
+            let stands = |stat: String| {
+                // The state follows the name, which is in parentheses.
+                let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+                matches!(state, Some('T' | 't' | 'D' | 'Z' | 'X'))
+            };
+            let mut threads = std::fs::read_dir(&tasks).unwrap();
+            let stat =
+                |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat"));
+            // A thread that has ended meanwhile stands still as well.
+            threads.all(|thread| stat(thread.unwrap()).map_or(true, stands)).then_some(())
+        });
+    }
+
     /// Ends it without notice, as a crash does.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);

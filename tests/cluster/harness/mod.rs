@@ -4,18 +4,22 @@ mod cli;
 mod cluster;
 mod content;
 mod daemon;
+mod drive;
 mod http;
 mod load;
-
+mod mixed;
 mod scene;
 mod volume;
 
 pub use cli::Answer;
-pub use cluster::{Cluster, Role, Store, free_addresses, names, server_arguments};
+pub use cluster::{
+    Cluster, Role, Store, free_addresses, names, server_arguments, server_arguments_with,
+};
 pub use content::content;
 pub use daemon::{Daemon, Refusal};
+pub use drive::{Drive, Format};
 pub use http::{exchange, get};
-
 pub use load::Load;
+pub use mixed::Mixed;
 pub use scene::{Scene, eventually, within};
 pub use volume::{chunk_files, chunk_path, empty_volume, numbered, volumes_of};

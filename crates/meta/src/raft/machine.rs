@@ -9,8 +9,8 @@ use super::{
 use disk::Disk;
 use model::PartitionId;
 use openraft::{
-    AnyError, Entry, EntryPayload, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageIOError,
-    storage::RaftStateMachine,
+    AnyError, Entry, EntryPayload, RaftLogReader, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
+    StorageIOError, storage::RaftStateMachine,
 };
 use std::{io, sync::Arc};
 use store::{Change, Store};
@@ -89,12 +89,16 @@ impl Machine {
         self.install(&meta, &file)
     }
 
-    /// Ends what a crash interrupted: a received snapshot that neither store nor log reach is
-    /// installed. The library would take it for installed, and no leader would send it again.
+    /// Brings the store up to the newest snapshot, which the library takes for applied.
+    ///
+    /// A loss of power may leave the store behind a snapshot that was taken of it, because the
+    /// snapshot is synced and the store is not: then the log has what is missing. Where neither
+    /// store nor log reach it, it was received, and a crash came before it was installed: that
+    /// is done now, because no leader would send it again.
     ///
     /// # Errors
     /// The log, the snapshot or the store cannot be used.
-    pub async fn finish_install(&mut self, log: &LogStore) -> io::Result<()> {
+    pub async fn reach_snapshot(&mut self, log: &LogStore) -> io::Result<()> {
         let applied = self.applied.map(|id| id.index);
         if self.snapshots.newest_index()? <= applied {
             return Ok(());
@@ -104,7 +108,7 @@ impl Machine {
             return Ok(());
         };
         if log.has(last).await.map_err(io::Error::other)? {
-            return Ok(());
+            return self.replay(log, last.index).await;
         }
         tracing::warn!(
             partition = %self.partition, ?applied, snapshot = last.index,
@@ -115,6 +119,25 @@ impl Machine {
         let behind = applied.map_or(0, |applied| applied + 1);
         log.forget_from(behind).await.map_err(io::Error::other)?;
         self.install(&meta, &file)
+    }
+
+    /// Applies what the log has up to an index that is known to be committed.
+    async fn replay(&mut self, log: &LogStore, upto: u64) -> io::Result<()> {
+        let mut next = self.applied.map_or(0, |applied| applied.index + 1);
+        while next <= upto {
+            let entries = log.clone().limited_get_log_entries(next, upto + 1).await;
+            let entries = entries.map_err(io::Error::other)?;
+            if entries.first().map(|entry| entry.log_id.index) != Some(next) {
+                let gone = format!("partition {}: log entry {next} is missing", self.partition);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, gone));
+            }
+            for entry in entries {
+                next = entry.log_id.index + 1;
+                self.apply_entry(entry)?;
+            }
+        }
+        self.changed.send_replace(upto);
+        Ok(())
     }
 
     fn install(&mut self, meta: &Meta, file: &SnapshotFile) -> io::Result<()> {
