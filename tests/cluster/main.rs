@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod codes;
+mod commands;
 mod crashes;
 mod harness;
 mod listings;

@@ -84,8 +84,9 @@ pub(crate) use usage;
 /// A failure as it is reported.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// The name of its kind: those of [`ErrorKind`]; `failure` for what happened on this
-    /// machine, and `interrupted`.
+    /// The name of its kind: those of [`ErrorKind`]; `mismatch` for a content that is not the one
+    /// announced, `range` for a range behind the end of a content, `failure` for what happened
+    /// on this machine, and `interrupted`.
     pub kind: &'static str,
     /// What failed, where, and why.
     pub message: String,
@@ -115,6 +116,8 @@ impl From<anyhow::Error> for Failure {
         let message = chain(&error);
         let (kind, exit) = if error.is::<Interrupted>() {
             ("interrupted", Exit::Interrupted)
+        } else if let Some(kind) = error.chain().find_map(of_content) {
+            (kind, Exit::Failure)
         } else {
             match error.chain().find_map(kind_of) {
                 Some(kind) => (kind.as_str(), Exit::of(kind)),
@@ -122,6 +125,17 @@ impl From<anyhow::Error> for Failure {
             }
         };
         Self { kind, message, exit }
+    }
+}
+
+/// What only the content shows: the request was not wrong in itself.
+fn of_content(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    match cause.downcast_ref::<client::Error>()? {
+        client::Error::EtagMismatch { .. } | client::Error::LengthMismatch { .. } => {
+            Some("mismatch")
+        }
+        client::Error::RangeNotSatisfiable { .. } => Some("range"),
+        _ => None,
     }
 }
 
@@ -182,6 +196,9 @@ mod tests {
     fn what_happens_here_has_an_exit_code_too() {
         let failure = Failure::from(anyhow::anyhow!("the disk is full"));
         assert_eq!((failure.exit(), failure.kind), (Exit::Failure, "failure"));
+        let range = client::Error::RangeNotSatisfiable { start: 5, size: 5 };
+        let failure = Failure::from(anyhow::Error::new(range));
+        assert_eq!((failure.exit(), failure.kind), (Exit::Failure, "range"));
         let failure = Failure::from(usage!("{} is no number", "x"));
         assert_eq!((failure.exit(), failure.kind), (Exit::Usage, "invalid"));
         let json = serde_json::to_value(&failure).unwrap();

@@ -16,6 +16,9 @@ pub struct Config {
     pub address: String,
     /// The cluster it belongs to, if that is known before the directory is asked.
     pub cluster: Option<ClusterId>,
+    /// Bytes of each volume's file system that stay free, for deletes and for the file system
+    /// itself. Otherwise 1 %, within 64 MiB and 4 GiB.
+    pub reserve_bytes: Option<u64>,
     /// Whether directories that are missing or empty, and never held a volume, become volumes.
     pub format: bool,
 }

@@ -84,6 +84,8 @@ pub(crate) struct Heart {
     volumes: Arc<Volumes>,
     caller: Caller,
     states: Vec<State>,
+    /// For each volume, how many of this server are on its file system.
+    sharers: Vec<u64>,
 }
 
 /// Who talks to whom.
@@ -98,8 +100,13 @@ struct Caller {
 #[derive(Default)]
 struct State {
     pulse: Pulse,
+    /// Space of its file system, when it was last known.
+    measured: Option<Space>,
+    /// Its share of that.
     space: Option<Space>,
     registered: bool,
+    /// Whether it ever was registered since the start.
+    let_in: bool,
     /// The request under way, until it is answered.
     request: Option<RequestId>,
     /// Why the directory refused it.
@@ -118,11 +125,13 @@ impl Heart {
         random: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
     ) -> Self {
         let states = volumes.all().iter().map(|_| State::default()).collect();
-        Self { volumes, caller: Caller { address, cluster, directory, random }, states }
+        let sharers = Vec::new();
+        Self { volumes, caller: Caller { address, cluster, directory, random }, states, sharers }
     }
 
     /// Beats until the directory refuses every volume.
     pub(crate) async fn run(mut self) -> Error {
+        self.sharers = sharers(&self.volumes).await;
         let mut pause = PERIOD;
         loop {
             let scores = self.measure().await;
@@ -160,14 +169,19 @@ impl Heart {
     async fn measure(&mut self) -> Vec<u8> {
         let volumes = self.volumes.clone();
         let spaces = join_all(volumes.all().iter().map(|v| space_of(v))).await;
-        let states = self.states.iter_mut().zip(volumes.all()).zip(spaces);
+        let states = self.states.iter_mut().zip(volumes.all()).zip(spaces).zip(&self.sharers);
         states
-            .map(|((state, volume), space)| {
-                state.space = space.or(state.space);
+            .map(|(((state, volume), space), sharers)| {
+                state.measured = space.or(state.measured);
+                let measured = state.measured.unwrap_or(Space { total: 0, free: 0 });
+                // Space that several could fill is counted once.
+                let Space { total, free } = measured;
+                state.space = Some(Space { total: total / sharers, free: free / sharers });
                 let space = state.space();
                 let health = volume.health();
                 let score = state.pulse.beat(&Measures {
-                    space,
+                    space: measured,
+                    reserve: health.reserve(total),
                     under_way: health.under_way(),
                     read_errors: health.take_read_errors(),
                     failed: health.failed().is_some(),
@@ -250,14 +264,16 @@ impl State {
             Ok(Registered { id, cluster }) => {
                 let before = std::mem::take(self);
                 self.pulse = before.pulse;
-                self.space = before.space;
+                (self.measured, self.space) = (before.measured, before.space);
                 // A failure here is the volume's own, and the next heartbeat tells of it.
                 if volume.adopt(id, cluster).await.is_ok() {
                     tracing::info!(%path, volume = %id, %cluster, "the volume is registered");
                 }
-                self.registered = volume.id().is_some();
+                (self.registered, self.let_in) = (volume.id().is_some(), true);
             }
-            Err(error) if is_no_answer(&error) => {
+            // One that was let in before meets a node that is not as it should be; one that
+            // never was has the wrong secret, and no repetition changes that.
+            Err(error) if is_no_answer(&error) || (self.let_in && is_stranger(&error)) => {
                 self.pause = (self.pause * 2).clamp(PERIOD, MAX_PAUSE);
                 self.again = Some(Instant::now() + self.pause);
                 tracing::warn!(%path, %error, pause = ?self.pause, "the volume is not registered");
@@ -274,8 +290,28 @@ impl State {
 
 /// Whether an error says nothing of the volume.
 fn is_no_answer(error: &Error) -> bool {
-    use ErrorKind::{Exhausted, Indeterminate, Internal, Unauthenticated, Unavailable};
-    matches!(error.kind, Exhausted | Indeterminate | Internal | Unauthenticated | Unavailable)
+    use ErrorKind::{Exhausted, Indeterminate, Internal, Unavailable};
+    matches!(error.kind, Exhausted | Indeterminate | Internal | Unavailable)
+}
+
+/// Whether an error says that the directory does not know who is calling.
+fn is_stranger(error: &Error) -> bool {
+    error.kind == ErrorKind::Unauthenticated
+}
+
+/// For each volume, how many are on its file system: their space is the same.
+async fn sharers(volumes: &Volumes) -> Vec<u64> {
+    let on = join_all(volumes.all().iter().map(|v| v.file_system())).await;
+    let sharers = on.iter().map(|this| match this {
+        Some(_) => on.iter().filter(|other| *other == this).count() as u64,
+        None => 1,
+    });
+    let sharers: Vec<u64> = sharers.collect();
+    for (volume, sharers) in volumes.all().iter().zip(&sharers).filter(|(_, n)| **n > 1) {
+        let path = volume.path().display();
+        tracing::info!(%path, sharers, "the volume shares its file system; each counts its part");
+    }
+    sharers
 }
 
 /// Space of a volume, if it works.

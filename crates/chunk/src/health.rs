@@ -24,6 +24,7 @@ const WRITE_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Health {
     path: PathBuf,
+    reserve_bytes: Option<u64>,
     failed: OnceLock<String>,
     read_errors: AtomicU32,
     under_way: AtomicUsize,
@@ -34,10 +35,11 @@ pub struct Health {
 const MAX_UNDER_WAY: usize = 1024;
 
 impl Health {
-    /// Of a volume that works.
-    pub fn new(path: &Path) -> Arc<Self> {
+    /// Of a volume that works; `reserve_bytes` as in [`Config`](crate::Config).
+    pub fn new(path: &Path, reserve_bytes: Option<u64>) -> Arc<Self> {
         Arc::new(Self {
             path: path.into(),
+            reserve_bytes,
             failed: OnceLock::new(),
             read_errors: AtomicU32::new(0),
             under_way: AtomicUsize::new(0),
@@ -87,6 +89,12 @@ impl Health {
                 Err(VolumeError::Failed { path: self.path.clone(), reason: reason.into() })
             }
         }
+    }
+
+    /// Bytes of a file system of `total` bytes that stay free: deletes and the file system need
+    /// room to work, and a full one is slow long before it is full.
+    pub fn reserve(&self, total: u64) -> u64 {
+        self.reserve_bytes.unwrap_or((total / 100).clamp(64 << 20, 4 << 30))
     }
 
     /// Counts a chunk that could not be read.
@@ -141,17 +149,13 @@ impl Drop for UnderWay {
     }
 }
 
-/// Bytes of a file system that stay free: 1 %, within 64 MiB and 4 GiB. Deletes and the file
-/// system need room to work, and a full one is slow long before it is full.
-pub fn reserve(total: u64) -> u64 {
-    (total / 100).clamp(64 << 20, 4 << 30)
-}
-
 /// What a score is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Measures {
     /// Space of the volume.
     pub space: Space,
+    /// Bytes of it that stay free.
+    pub reserve: u64,
     /// Requests under way.
     pub under_way: usize,
     /// Read errors since the last time.
@@ -198,7 +202,7 @@ impl Pulse {
 
     fn target(&self, measures: &Measures) -> u8 {
         let Space { total, free } = measures.space;
-        let reserve = reserve(total);
+        let reserve = measures.reserve;
         if measures.failed || free <= reserve {
             return 0;
         }
@@ -219,7 +223,16 @@ mod tests {
 
     fn measures(free: u64) -> Measures {
         let space = Space { total: 100 * GIB, free };
-        Measures { space, under_way: 0, read_errors: 0, failed: false }
+        Measures { space, reserve: GIB, under_way: 0, read_errors: 0, failed: false }
+    }
+
+    #[test]
+    fn the_reserve_is_a_share_of_the_disk_unless_the_operator_says() {
+        let reserve = |said, total| Health::new(Path::new("/v"), said).reserve(total);
+        assert_eq!(reserve(None, 100 * GIB), GIB);
+        assert_eq!(reserve(None, GIB), 64 << 20);
+        assert_eq!(reserve(None, 4000 * GIB), 4 * GIB);
+        assert_eq!(reserve(Some(5), 4000 * GIB), 5);
     }
 
     #[test]
@@ -247,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_failed_volume_refuses_work_and_keeps_its_first_reason() {
-        let health = Health::new(Path::new("/v"));
+        let health = Health::new(Path::new("/v"), None);
         let guard = health.admit().unwrap();
         assert_eq!(health.under_way(), 1);
         drop(guard);
@@ -259,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_crowd_is_refused() {
-        let health = Health::new(Path::new("/v"));
+        let health = Health::new(Path::new("/v"), None);
         let guards: Vec<_> = (0..MAX_UNDER_WAY).map(|_| health.admit().unwrap()).collect();
         assert!(matches!(health.admit(), Err(VolumeError::Crowded { .. })));
         assert_eq!(health.under_way(), MAX_UNDER_WAY);

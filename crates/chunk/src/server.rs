@@ -87,6 +87,7 @@ impl ChunkServer {
             memory: &before,
             cluster: config.cluster.or(before.cluster),
             format: config.format,
+            reserve_bytes: config.reserve_bytes,
             buffers: &buffers,
         };
         let (mut found, mut refused) = (Vec::new(), Vec::new());

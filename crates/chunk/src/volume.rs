@@ -61,6 +61,12 @@ impl Volume {
         Ok(&self.engine)
     }
 
+    /// Which file system it is on, if that is known.
+    pub async fn file_system(&self) -> Option<u64> {
+        let (disk, path) = (self.disk.clone(), self.path.clone());
+        offload(&*self.disk, move || disk.file_system(&path)).await.ok().flatten()
+    }
+
     /// Chunks on it, as far as known.
     pub fn chunks(&self) -> u64 {
         self.engine.chunks()
@@ -105,6 +111,7 @@ pub(crate) struct Expected<'a> {
     pub(crate) memory: &'a Memory,
     pub(crate) cluster: Option<ClusterId>,
     pub(crate) format: bool,
+    pub(crate) reserve_bytes: Option<u64>,
     pub(crate) buffers: &'a Buffers,
 }
 
@@ -172,7 +179,7 @@ impl Expected<'_> {
         identity: Identity,
     ) -> Result<Volume, OpenError> {
         let paths = Paths::new(&config.path, identity.fan_out_digits);
-        let health = Health::new(&config.path);
+        let health = Health::new(&config.path, self.reserve_bytes);
         let (seams, watched) = (self.seams.clone(), health.clone());
         let (path, buffers) = (config.path.clone(), self.buffers.clone());
         let (lock, engine) = offload(&*self.seams.disk, move || {

@@ -49,6 +49,7 @@ async fn open(disk: &MemoryDisk) -> Result<ChunkServer, chunk::OpenError> {
         address: "127.0.0.1:7000".into(),
         cluster: None,
         format: false,
+        reserve_bytes: None,
     };
     let indexes = Arc::new(MemoryIndexes);
     ChunkServer::open_with(config, Seams { indexes, ..Seams::new(Arc::new(disk.clone())) }).await

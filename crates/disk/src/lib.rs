@@ -87,6 +87,11 @@ pub trait Disk: Send + Sync + 'static {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Space of the file system that holds `path`.
     fn space(&self, path: &Path) -> io::Result<Space>;
+    /// Which file system holds `path`: paths with the same answer share their space. `None`: it
+    /// shares with no other.
+    fn file_system(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
     /// Takes the exclusive lock of an existing or new file; held until the guard is dropped.
     /// `WouldBlock` if another process has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;

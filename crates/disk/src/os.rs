@@ -182,6 +182,10 @@ impl Disk for OsDisk {
         Ok(Space { total: stat.f_blocks * stat.f_frsize, free: stat.f_bavail * stat.f_frsize })
     }
 
+    fn file_system(&self, path: &Path) -> io::Result<Option<u64>> {
+        Ok(Some(std::os::unix::fs::MetadataExt::dev(&std::fs::metadata(path)?)))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let file = fs::OpenOptions::new()
             .read(true)

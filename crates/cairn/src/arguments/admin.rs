@@ -46,19 +46,23 @@ pub struct VolumeCommand {
 #[derive(Debug, Subcommand)]
 pub enum VolumeAction {
     /// List the volumes of the cluster
+    #[command(after_help = "Example: cairn volume list")]
     List,
     /// Show one volume
+    #[command(after_help = "Example: cairn volume show 3")]
     Show {
         /// Its number
         volume: u32,
     },
     /// Put no new chunks on volumes
+    #[command(after_help = "Example: cairn volume lock 3 4")]
     Lock {
         /// Their numbers
         #[arg(value_name = "VOLUME", required = true)]
         volumes: Vec<u32>,
     },
     /// Put new chunks on volumes again
+    #[command(after_help = "Example: cairn volume unlock 3 4")]
     Unlock {
         /// Their numbers
         #[arg(value_name = "VOLUME", required = true)]
@@ -79,6 +83,7 @@ pub struct PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub enum PolicyAction {
     /// List the policies of the cluster
+    #[command(after_help = "Example: cairn policy list")]
     List,
     /// Define a policy, or change one for what is written from now on
     #[command(after_help = "\

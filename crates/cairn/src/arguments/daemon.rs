@@ -42,7 +42,8 @@ pub struct Founding {
     /// Log written since a partition's last snapshot that calls for the next [default: 64MiB]
     #[arg(long, value_name = "SIZE", env = "CAIRN_SNAPSHOT_LOG", hide_env_values = true)]
     pub snapshot_log: Option<Bytes>,
-    /// Free space of the disk below which only deletes are taken [default: 256MiB]
+    /// Free space of the disk below which only deletes are taken; of a server's volumes too
+    /// [default: 256MiB for metadata, 1 % of their disk for volumes]
     #[arg(long, value_name = "SIZE", env = "CAIRN_RESERVE", hide_env_values = true)]
     pub reserve: Option<Bytes>,
 }
@@ -145,4 +146,8 @@ pub struct ChunkArgs {
         value_delimiter = ','
     )]
     pub volumes: Vec<VolumeSpec>,
+    /// Free space of a volume's disk below which only deletes are taken [default: 1 % of the disk,
+    /// 64MiB to 4GiB]
+    #[arg(long, value_name = "SIZE", env = "CAIRN_RESERVE", hide_env_values = true)]
+    pub reserve: Option<Bytes>,
 }

@@ -29,13 +29,16 @@ pub enum AccountAction {
         properties: Vec<OsString>,
     },
     /// Show what an account holds, and its properties
+    #[command(after_help = "Example: cairn account show work --json")]
     Show {
         /// The account
         account: OsString,
     },
     /// List all accounts
+    #[command(after_help = "Example: cairn account list")]
     List,
     /// Delete accounts, which must be empty
+    #[command(after_help = "Example: cairn account delete work play")]
     Delete {
         /// The accounts
         #[arg(value_name = "ACCOUNT", required = true)]
@@ -50,6 +53,7 @@ pub enum AccountAction {
         change: Change,
     },
     /// Remove properties of an account
+    #[command(after_help = "Example: cairn account unset work --property owner")]
     Unset {
         /// The account
         account: OsString,
@@ -119,13 +123,16 @@ Examples:
         properties: Vec<OsString>,
     },
     /// Show a container's settings, what it holds, and its properties
+    #[command(after_help = "Example: cairn container show photos")]
     Show {
         /// The container
         container: OsString,
     },
     /// List the containers of the account
+    #[command(after_help = "Example: cairn container list --account work --prefix 2026-")]
     List(ListArgs),
     /// Delete containers, which must be empty
+    #[command(after_help = "Example: cairn container delete photos films")]
     Delete {
         /// The containers
         #[arg(value_name = "CONTAINER", required = true)]
@@ -135,6 +142,7 @@ Examples:
     #[command(after_help = "Example: cairn container set photos --versioning 5 --quota 10GiB")]
     Set(ContainerChange),
     /// Remove properties and settings of a container
+    #[command(after_help = "Example: cairn container unset photos --quota --property owner")]
     Unset {
         /// The container
         container: OsString,

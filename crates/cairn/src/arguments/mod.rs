@@ -18,7 +18,7 @@ pub use object::{GetArgs, ObjectAction, ObjectArgs, ObjectCommand, PutArgs, Rang
 
 use crate::config::Span;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// An erasure-coded object store.
 #[derive(Debug, Parser)]
@@ -112,10 +112,18 @@ pub struct Access {
     #[arg(long, global = true, help_heading = STORE, value_name = "FILE",
           env = "CAIRN_CREDENTIALS", hide_env_values = true)]
     pub credentials: Option<PathBuf>,
-    /// How long to try to get an answer from the metadata nodes
+    /// How long to try to get an answer from the metadata nodes [default: 10s, or 2s if nothing
+    /// listens at their addresses]
     #[arg(long, global = true, help_heading = STORE, value_name = "TIME", env = "CAIRN_TIMEOUT",
-          hide_env_values = true, default_value = "10s")]
-    pub timeout: Span,
+          hide_env_values = true)]
+    pub timeout: Option<Span>,
+}
+
+impl Access {
+    /// How long to try to get an answer.
+    pub fn patience(&self) -> Duration {
+        self.timeout.map_or(Duration::from_secs(10), |timeout| timeout.0)
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub enum ObjectAction {
     #[command(visible_alias = "save")]
     Get(GetArgs),
     /// Show what is known of an object, and its properties
+    #[command(after_help = "Example: cairn object show photos 2026/cat.jpg --json")]
     Show(ObjectArgs),
     /// List the objects of a container
     #[command(after_help = "\
@@ -41,6 +42,7 @@ Examples:
         versions: bool,
     },
     /// Show where the chunks of an object are
+    #[command(after_help = "Example: cairn object locate photos 2026/cat.jpg --check")]
     Locate {
         #[command(flatten)]
         object: ObjectArgs,
@@ -49,6 +51,7 @@ Examples:
         check: bool,
     },
     /// Delete objects
+    #[command(after_help = "Example: cairn object delete photos 2026/cat.jpg 2026/dog.jpg")]
     Delete {
         /// The container
         container: OsString,
@@ -60,6 +63,7 @@ Examples:
         version: Option<u64>,
     },
     /// Set properties of an object
+    #[command(after_help = "Example: cairn object set photos 2026/cat.jpg --property place=Paris")]
     Set {
         #[command(flatten)]
         object: ObjectArgs,
@@ -67,6 +71,7 @@ Examples:
         change: Change,
     },
     /// Remove properties of an object
+    #[command(after_help = "Example: cairn object unset photos 2026/cat.jpg --property place")]
     Unset {
         #[command(flatten)]
         object: ObjectArgs,

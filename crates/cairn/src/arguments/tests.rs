@@ -11,15 +11,52 @@ fn the_grammar_is_sound() {
     Cli::command().debug_assert();
 }
 
-#[test]
-fn every_command_says_what_it_does() {
-    fn check(command: &clap::Command) {
-        for sub in command.get_subcommands() {
-            assert!(sub.get_about().is_some(), "{} has no description", sub.get_name());
-            check(sub);
-        }
+/// Does something to every command that has none below it, with its names from `cairn` on.
+fn for_all(command: &clap::Command, path: &str, check: &mut dyn FnMut(&clap::Command, &str)) {
+    let path = format!("{path} {}", command.get_name()).trim_start().to_owned();
+    let subcommands: Vec<_> =
+        command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+    if subcommands.is_empty() {
+        check(command, &path);
     }
-    check(&Cli::command());
+    for sub in subcommands {
+        for_all(sub, &path, check);
+    }
+}
+
+/// Lines of a help that are commands, as the shell would split them.
+fn examples(command: &clap::Command) -> Vec<String> {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let help = help.replace("\\\n", " ");
+    let line = |line: &str| {
+        // What the shell does with the output is no part of the command.
+        let command = &line[line.find("cairn ")?..];
+        let end = command.find(['|', '>', '&']).unwrap_or(command.len());
+        let from_input = line.contains("| cairn") || line.trim_start().starts_with("cairn");
+        (from_input || line.contains("Example: cairn")).then(|| command[..end].trim().to_owned())
+    };
+    let examples = help.find("Example").map(|at| &help[at..]).unwrap_or_default();
+    examples.lines().filter_map(line).collect()
+}
+
+#[test]
+fn every_command_says_what_it_does_and_shows_an_example_that_works() {
+    for_all(&Cli::command(), "", &mut |command, path| {
+        assert!(command.get_about().is_some(), "{path} has no description");
+        let examples = examples(command);
+        assert!(!examples.is_empty(), "{path} --help shows no example");
+        let names = |name: &str| {
+            let all = [command.get_name()].into_iter().chain(command.get_all_aliases());
+            all.into_iter().any(|n| n == name)
+        };
+        for example in examples {
+            let parsed = Cli::try_parse_from(example.split_whitespace());
+            assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+            let depth = path.split(' ').count();
+            let of_it = example.split_whitespace().nth(depth - 1).is_some_and(names);
+            assert!(of_it, "{path} shows {example}");
+        }
+    });
 }
 
 #[test]

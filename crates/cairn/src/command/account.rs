@@ -1,9 +1,12 @@
 //! `cairn account`.
 
-use super::{given, session};
+use super::{
+    each::{Each, told},
+    given, session,
+};
 use crate::{
     arguments::{AccountAction, AccountCommand},
-    failure::usage,
+    failure::{Exit, usage},
     output::{Output, printable, size, time},
 };
 use model::{Account, Properties};
@@ -29,18 +32,22 @@ struct Listed<'a> {
     name: &'a str,
 }
 
-pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<()> {
-    let client = session::open(&command.access)?;
+pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<Exit> {
+    let client = session::open(&command.access, output).await?;
     match command.action {
         AccountAction::Create { accounts, properties } => {
             let properties = given::properties(&properties)?;
+            let accounts = given::all(&accounts, given::account)?;
+            let mut each = Each::of(output, accounts.len());
             for account in accounts {
-                let account = given::account(&account)?;
-                let created =
-                    client.create_account(&account).properties(properties.clone()).await?;
-                let done = Created { account: account.as_str(), created };
-                output.show(&done, |d| creation("account", d.account, d.created))?;
+                let create = client.create_account(&account).properties(properties.clone());
+                let done = create.await.map(|created| {
+                    let done = Created { account: account.as_str(), created };
+                    output.show(&done, |d| creation("account", d.account, d.created))
+                });
+                each.take(told(done))?;
             }
+            return Ok(each.exit());
         }
         AccountAction::Show { account } => {
             let account = client.show_account(&given::account(&account)?).await?;
@@ -54,12 +61,16 @@ pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<()> 
             })?;
         }
         AccountAction::Delete { accounts } => {
+            let accounts = given::all(&accounts, given::account)?;
+            let mut each = Each::of(output, accounts.len());
             for account in accounts {
-                let account = given::account(&account)?;
-                client.delete_account(&account).await?;
-                let done = Deleted { account: account.as_str(), deleted: true };
-                output.show(&done, |d| format!("deleted account {}", printable(d.account)))?;
+                let done = client.delete_account(&account).await.map(|()| {
+                    let done = Deleted { account: account.as_str(), deleted: true };
+                    output.show(&done, |d| format!("deleted account {}", printable(d.account)))
+                });
+                each.take(told(done))?;
             }
+            return Ok(each.exit());
         }
         AccountAction::Set { account, change } => {
             let properties = given::properties(&change.properties)?;
@@ -84,7 +95,7 @@ pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<()> 
             keys.into_iter().fold(update, |update, key| update.remove(key)).await?;
         }
     }
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 /// Says whether something is new.

@@ -69,8 +69,11 @@ struct Volumes {
 }
 
 pub async fn run(command: ClusterCommand, output: Output) -> anyhow::Result<Exit> {
-    let client = session::open(&command.access)?;
     let ClusterAction::Status { check, wait } = command.action;
+    let client = match wait {
+        Some(_) => session::open_unreached(&command.access)?,
+        None => session::open(&command.access, output).await?,
+    };
     let patience = wait.map(|w| w.0).unwrap_or_default();
     let started = Instant::now();
     let status = loop {

@@ -2,11 +2,12 @@
 
 use super::{
     account::{creation, properties_text},
+    each::{Each, told},
     given, listing, session,
 };
 use crate::{
     arguments::{ContainerAction, ContainerChange, ContainerCommand, ListArgs},
-    failure::usage,
+    failure::{Exit, usage},
     output::{Output, printable, size, time},
 };
 use client::Client;
@@ -47,15 +48,19 @@ struct View<'a> {
     properties: &'a Properties,
 }
 
-pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()> {
-    let (client, account) = session::open_in(&command.place)?;
+pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Exit> {
+    let (client, account) = session::open_in(&command.place, output).await?;
+    let naming = |error: client::Error, container| {
+        session::naming(error.into(), &client, &account, container)
+    };
     match command.action {
         ContainerAction::Create { containers, settings, properties } => {
             let properties = given::properties(&properties)?;
             let policy: Option<PolicyName> = settings.policy.map(|p| p.parse()).transpose()?;
             let versioning = settings.versioning.map(|v| given::versioning(&v)).transpose()?;
+            let containers = given::all(&containers, given::container)?;
+            let mut each = Each::of(output, containers.len());
             for container in containers {
-                let container = given::container(&container)?;
                 let mut create = client.create_container(&account, &container);
                 create = create.properties(properties.clone());
                 if let Some(policy) = &policy {
@@ -67,27 +72,40 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()
                 if let Some(quota) = settings.quota {
                     create = create.quota(quota.0);
                 }
-                let created = create.await?;
-                let (account, container) = (account.as_str(), container.as_str());
-                let done = Created { account, container, created };
-                output.show(&done, |d| creation("container", d.container, d.created))?;
+                let done = create.await.map(|created| {
+                    let (account, container) = (account.as_str(), container.as_str());
+                    let done = Created { account, container, created };
+                    output.show(&done, |d| creation("container", d.container, d.created))
+                });
+                each.take(told(done))?;
             }
+            return Ok(each.exit());
         }
         ContainerAction::Show { container } => {
             let found = client.show_container(&account, &given::container(&container)?).await;
-            let found = found.map_err(|e| given::naming(e.into(), &account, &container))?;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return Err(naming(error, container.as_os_str()).await),
+            };
             output.show(&View::of(&found), View::text)?;
         }
         ContainerAction::List(args) => list(&client, &account, &args, output).await?,
         ContainerAction::Delete { containers } => {
-            for given in containers {
-                let container = given::container(&given)?;
-                let done = client.delete_container(&account, &container).await;
-                done.map_err(|e| given::naming(e.into(), &account, &given))?;
-                let (account, container) = (account.as_str(), container.as_str());
-                let done = Deleted { account, container, deleted: true };
-                output.show(&done, |d| format!("deleted container {}", printable(d.container)))?;
+            let names = given::all(&containers, given::container)?;
+            let mut each = Each::of(output, names.len());
+            for (container, given) in names.iter().zip(&containers) {
+                each.take(match client.delete_container(&account, container).await {
+                    Err(error) => Err(naming(error, given.as_os_str()).await),
+                    Ok(()) => {
+                        let (account, container) = (account.as_str(), container.as_str());
+                        let done = Deleted { account, container, deleted: true };
+                        let text =
+                            |d: &Deleted| format!("deleted container {}", printable(d.container));
+                        output.show(&done, text).map_err(Into::into)
+                    }
+                })?;
             }
+            return Ok(each.exit());
         }
         ContainerAction::Set(change) => set(&client, &account, change).await?,
         ContainerAction::Unset { container, unset, policy, quota, versioning } => {
@@ -109,10 +127,12 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<()
                 update = update.versioning(Versioning::Suspended);
             }
             let done = keys.into_iter().fold(update, |update, key| update.remove(key)).await;
-            done.map_err(|e| given::naming(e.into(), &account, &container))?;
+            if let Err(error) = done {
+                return Err(naming(error, container.as_os_str()).await);
+            }
         }
     }
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> anyhow::Result<()> {
@@ -144,8 +164,10 @@ async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> a
         }
         update = update.quota(Some(quota.0));
     }
-    let done = update.set_all(properties).await;
-    done.map_err(|e| given::naming(e.into(), account, &container))
+    match update.set_all(properties).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(session::naming(error.into(), client, account, &container).await),
+    }
 }
 
 async fn list(

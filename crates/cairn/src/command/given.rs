@@ -1,7 +1,7 @@
 //! Names and properties as the shell gives them: any bytes, checked here.
 
-use crate::{failure::usage, output::printable};
-use model::{AccountName, ContainerName, ObjectName, Properties, Subject, Versioning};
+use crate::failure::usage;
+use model::{AccountName, ContainerName, ObjectName, Properties, Versioning};
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
@@ -22,12 +22,12 @@ pub fn object(given: &OsStr) -> anyhow::Result<ObjectName> {
     Ok(ObjectName::try_from(given.as_bytes())?)
 }
 
-/// Says the name of a container that does not exist, where the store knows only its id.
-pub fn naming(error: anyhow::Error, account: &AccountName, container: &OsStr) -> anyhow::Error {
-    let Some(client::Error::NoSuchContainer(_)) = error.downcast_ref() else { return error };
-    let name = printable(&container.to_string_lossy());
-    let why = format!("there is no container {name} in account {}", printable(account.as_str()));
-    anyhow::Error::new(model::Error::not_found(Subject::Container, why))
+/// Several names, all of them checked before anything is done with one.
+pub fn all<T>(
+    given: &[OsString],
+    one: impl Fn(&OsStr) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    given.iter().map(|name| one(name)).collect()
 }
 
 /// Any text that must be UTF-8; `what` says which, with its article.

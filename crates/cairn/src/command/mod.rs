@@ -4,6 +4,7 @@
 mod account;
 mod cluster;
 mod container;
+mod each;
 mod given;
 mod listing;
 mod object;
@@ -22,9 +23,9 @@ use clap::CommandFactory;
 /// Runs a command that is no daemon.
 pub async fn run(command: Command, output: Output) -> anyhow::Result<Exit> {
     match command {
-        Command::Account(command) => account::run(command, output).await?,
-        Command::Container(command) => container::run(command, output).await?,
-        Command::Object(command) => object::run(command, output).await?,
+        Command::Account(command) => return account::run(command, output).await,
+        Command::Container(command) => return container::run(command, output).await,
+        Command::Object(command) => return object::run(command, output).await,
         Command::Cluster(command) => return cluster::run(command, output).await,
         Command::Volume(command) => volume::run(command, output).await?,
         Command::Policy(command) => policy::run(command, output).await?,

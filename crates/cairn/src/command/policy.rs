@@ -17,7 +17,7 @@ struct View<'a> {
 }
 
 pub async fn run(command: PolicyCommand, output: Output) -> anyhow::Result<()> {
-    let client = session::open(&command.access)?;
+    let client = session::open(&command.access, output).await?;
     match command.action {
         PolicyAction::List => {
             let map = client.cluster().map().await?;

@@ -1,37 +1,129 @@
 //! A client of the store that the credentials name.
 
 use super::given;
+use crate::output::{Output, printable};
 use crate::{
     arguments::{Access, InAccount},
     credentials::Credentials,
 };
 use client::Client;
-use model::AccountName;
+use model::{AccountName, Subject};
+use std::{ffi::OsStr, io, time::Duration};
+use tokio::{net::TcpStream, time::Instant};
 
 /// The account of commands that name none.
 const DEFAULT_ACCOUNT: &str = "default";
 
+/// How long nobody needs to be told that an answer is waited for.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// How long nothing may listen at any address before a command gives up, unless the user said
+/// how long to try: a store that is being restarted comes back within that.
+const NOBODY_LISTENS: Duration = Duration::from_secs(2);
+
+/// Between looks whether anything listens.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// A client for commands that work in no particular account.
-pub fn open(access: &Access) -> anyhow::Result<Client> {
+pub async fn open(access: &Access, output: Output) -> anyhow::Result<Client> {
+    let credentials = Credentials::find(access.credentials.as_deref())?;
+    let client = connect(access, &credentials)?;
+    reach(&client, access, credentials.addresses(), output).await?;
+    Ok(client)
+}
+
+/// A client for commands that wait for the store themselves.
+pub fn open_unreached(access: &Access) -> anyhow::Result<Client> {
     connect(access, &Credentials::find(access.credentials.as_deref())?)
 }
 
 /// A client, and the account to work in.
-pub fn open_in(place: &InAccount) -> anyhow::Result<(Client, AccountName)> {
+pub async fn open_in(place: &InAccount, output: Output) -> anyhow::Result<(Client, AccountName)> {
     let credentials = Credentials::find(place.access.credentials.as_deref())?;
     let account = match (&place.account, &credentials.account) {
         (Some(account), _) => given::account(account)?,
         (None, Some(account)) => account.parse()?,
         (None, None) => DEFAULT_ACCOUNT.parse()?,
     };
-    Ok((connect(&place.access, &credentials)?, account))
+    let client = connect(&place.access, &credentials)?;
+    reach(&client, &place.access, credentials.addresses(), output).await?;
+    Ok((client, account))
+}
+
+/// Returns once the store has told where everything is, which every command needs to know;
+/// says what it waits for, and does not wait for what is not there.
+async fn reach(
+    client: &Client,
+    access: &Access,
+    addresses: Vec<String>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let patience = access.patience();
+    let waiting = async {
+        tokio::time::sleep(QUIET).await;
+        let addresses = addresses.join(" or ");
+        output.note(&format!("waiting for an answer from {addresses} (up to {patience:?}) ..."));
+        std::future::pending::<()>().await;
+    };
+    let nobody = async {
+        match access.timeout {
+            None => nobody_listens(&addresses).await,
+            // The user waits for a store that is still to come.
+            Some(_) => std::future::pending().await,
+        }
+    };
+    let cluster = client.cluster();
+    tokio::select! {
+        map = cluster.cached_map() => map.map(drop).map_err(Into::into),
+        () = waiting => Ok(()),
+        () = nobody => Err(anyhow::Error::new(model::Error::unavailable(format!(
+            "nothing listens at {}: the store does not run there; start it, or wait for it with \
+             --timeout TIME",
+            addresses.join(" or ")
+        )))),
+    }
+}
+
+/// Returns once every address has refused to be connected to for a while.
+async fn nobody_listens(addresses: &[String]) {
+    let mut since = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                _ => since = Instant::now(),
+            }
+        }
+        if since.elapsed() >= NOBODY_LISTENS {
+            return;
+        }
+    }
+}
+
+/// Says the names of a container that does not exist, where the store knows only its id, or that
+/// it is the account that does not.
+pub async fn naming(
+    error: anyhow::Error,
+    client: &Client,
+    account: &AccountName,
+    container: &OsStr,
+) -> anyhow::Error {
+    let Some(client::Error::NoSuchContainer(_)) = error.downcast_ref() else { return error };
+    let there = client.show_account(account).await;
+    if let Err(missing @ client::Error::NoSuchAccount(_)) = there {
+        return missing.into();
+    }
+    let name = printable(&container.to_string_lossy());
+    let why = format!("there is no container {name} in account {}", printable(account.as_str()));
+    anyhow::Error::new(model::Error::not_found(Subject::Container, why))
 }
 
 fn connect(access: &Access, credentials: &Credentials) -> anyhow::Result<Client> {
     let client = Client::builder()
         .seeds(credentials.addresses())
         .access_key(credentials.key()?)
-        .deadline(access.timeout.0)
+        .deadline(access.patience())
         .build()?;
     Ok(client)
 }

@@ -10,7 +10,7 @@ use model::{Administrative, ClusterMap, ErrorKind, Liveness, Subject, Volume, Vo
 use serde::Serialize;
 
 pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<()> {
-    let client = session::open(&command.access)?;
+    let client = session::open(&command.access, output).await?;
     match command.action {
         VolumeAction::List => {
             let volumes = client.cluster().volumes().await?;

@@ -61,6 +61,7 @@ pub struct ChunkSection {
     pub meta: Vec<String>,
     pub secret: Option<PathBuf>,
     pub volumes: Vec<VolumeSpec>,
+    pub reserve: Option<Bytes>,
 }
 
 /// `[metadata]`

@@ -95,6 +95,8 @@ pub struct Server {
     pub data: PathBuf,
     pub address: Address,
     pub volumes: Vec<Volume>,
+    /// Bytes of the volumes' disks that stay free, if the operator says.
+    pub reserve: Option<u64>,
     pub metadata: Metadata,
 }
 
@@ -113,7 +115,8 @@ impl Server {
         let metadata = Metadata::new(&mut file, args.founding, fitting_policy(volumes.len()))?;
         let address =
             Address::new(args.common, (section.listen, section.advertise), DEFAULT_LISTEN);
-        Ok(Self { data, address, volumes, metadata })
+        let reserve = metadata.founding.reserve.map(|bytes| bytes.0);
+        Ok(Self { data, address, volumes, reserve, metadata })
     }
 }
 
@@ -161,6 +164,8 @@ pub struct Chunk {
     pub meta: Vec<String>,
     pub secret: PathBuf,
     pub volumes: Vec<Volume>,
+    /// Bytes of the volumes' disks that stay free, if the operator says.
+    pub reserve: Option<u64>,
 }
 
 impl Chunk {
@@ -183,7 +188,8 @@ impl Chunk {
         let volumes = volume::settle(&volumes, &volume::host_name())?;
         let file = (section.listen, section.advertise);
         let address = Address::new(args.common, file, DEFAULT_CHUNK_LISTEN);
-        Ok(Self { data, address, meta, secret, volumes })
+        let reserve = args.reserve.or(section.reserve).map(|bytes| bytes.0);
+        Ok(Self { data, address, meta, secret, volumes, reserve })
     }
 }
 

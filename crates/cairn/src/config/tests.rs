@@ -125,6 +125,7 @@ fn the_documented_example_is_a_configuration() {
         !all.chunk.meta.is_empty(),
         all.chunk.secret.is_some(),
         !all.chunk.volumes.is_empty(),
+        all.chunk.reserve.is_some(),
         all.metadata.partitions.is_some(),
         all.metadata.default_policy.is_some(),
         all.metadata.delete_grace.is_some(),

@@ -69,13 +69,26 @@ pub struct Volume {
 
 /// Settles where volumes are, and refuses a directory named twice.
 pub fn settle(specs: &[VolumeSpec], host: &str) -> anyhow::Result<Vec<Volume>> {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
     let mut names = BTreeSet::new();
     let mut volumes = Vec::new();
     for spec in specs {
-        if !seen.insert(resolved(&spec.path)) {
-            return Err(usage!("the volume {} is given twice", spec.path.display()));
-        }
+        let path = resolved(&spec.path);
+        let nested = |other: &&PathBuf| path.starts_with(other) || other.starts_with(&path);
+        match seen.iter().find(nested) {
+            Some(other) if *other == path => {
+                return Err(usage!("the volume {} is given twice", spec.path.display()));
+            }
+            Some(other) => {
+                return Err(usage!(
+                    "the volumes {} and {} lie one in the other; give them directories side by \
+                     side",
+                    path.display(),
+                    other.display()
+                ));
+            }
+            None => seen.insert(path),
+        };
         let location = match &spec.location {
             Some(location) => location.clone(),
             None => default_location(&spec.path, host, &mut names)?,
@@ -85,23 +98,23 @@ pub fn settle(specs: &[VolumeSpec], host: &str) -> anyhow::Result<Vec<Volume>> {
     Ok(volumes)
 }
 
-/// A path as far as it exists, so that two names of one directory are the same.
+/// A path as far as it exists, so that two names of one directory are the same; what is missing
+/// will be made of plain directories.
 fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut missing = Vec::new();
-    let mut at = absolute.as_path();
-    loop {
-        if let Ok(real) = at.canonicalize() {
-            return missing.iter().rev().fold(real, |path, name| path.join(name));
-        }
-        match (at.parent(), at.file_name()) {
-            (Some(parent), Some(name)) => {
-                missing.push(name.to_owned());
-                at = parent;
+    let mut real = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                real.pop();
             }
-            _ => return absolute,
+            part => real.push(part),
+        }
+        if let Ok(found) = real.canonicalize() {
+            real = found;
         }
     }
+    real
 }
 
 /// `<host>.<directory>`; where two directories have the same name, the second takes the names
@@ -186,6 +199,10 @@ mod tests {
         let path = |p: &str| VolumeSpec { path: dir.path().join(p), location: None };
         let error = settle(&[path("v"), path("link/v")], "h").unwrap_err();
         assert!(error.to_string().contains("twice"), "{error}");
-        assert!(settle(&[path("v"), path("w")], "h").is_ok());
+        for nested in [["v", "v/w"], ["link/v/w", "v"], ["v", "v/../v/x/y"]] {
+            let error = settle(&nested.map(path), "h").unwrap_err();
+            assert!(error.to_string().contains("one in the other"), "{error}");
+        }
+        assert!(settle(&[path("v"), path("vw"), path("w")], "h").is_ok());
     }
 }

@@ -22,7 +22,7 @@ pub async fn run(config: Chunk, output: Output) -> anyhow::Result<()> {
     let (listener, address) = listen::bind(&config.address).await?;
     let metrics = process::record_metrics()?;
 
-    let server = volumes::open(data.path(), &address, &config.volumes).await?;
+    let server = volumes::open(data.path(), &address, &config.volumes, config.reserve).await?;
     let directory = Directory::new(Arc::new(TcpConnector), key.clone(), config.meta);
     let directory = Arc::new(directory);
 

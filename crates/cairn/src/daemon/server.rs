@@ -42,7 +42,7 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         config.metadata.config(data.path().join("meta"), address.clone(), addresses.clone());
     let seams = meta::seams(shared.clone(), settings.cache_bytes);
     let (node, failures) = Node::open(settings, seams, key.clone()).await?;
-    let server = volumes::open(data.path(), &address, &config.volumes).await?;
+    let server = volumes::open(data.path(), &address, &config.volumes, config.reserve).await?;
 
     let pool = HttpPool::new(shared.clone(), &key);
     let routes = Services::routes(node.clone()).add_service(server.grpc_service(pool));

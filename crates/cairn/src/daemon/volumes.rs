@@ -13,6 +13,7 @@ pub async fn open(
     data_dir: &Path,
     address: &str,
     volumes: &[Volume],
+    reserve_bytes: Option<u64>,
 ) -> anyhow::Result<ChunkServer> {
     let volumes = volumes
         .iter()
@@ -27,6 +28,7 @@ pub async fn open(
         volumes,
         address: address.to_owned(),
         cluster: None,
+        reserve_bytes,
         format: true,
     };
     Ok(ChunkServer::open(config, Arc::new(OsDisk)).await?)

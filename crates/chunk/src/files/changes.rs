@@ -4,7 +4,6 @@ use super::{FileReader, Shared, Temporary};
 use crate::{
     VolumeError,
     engine::{ChunkReader, READ_BYTES},
-    health::reserve,
 };
 use disk::{Mode, Space};
 use model::ChunkName;
@@ -40,7 +39,7 @@ impl Shared {
     /// of the reserve, which is what it is for.
     pub(super) fn check_space(&self, bytes: u64) -> Result<(), VolumeError> {
         let Space { total, free } = self.space()?;
-        let reserve = reserve(total);
+        let reserve = self.health.reserve(total);
         if free.saturating_sub(bytes) < reserve {
             return Err(VolumeError::Full { path: self.root(), free, reserve });
         }

@@ -95,6 +95,7 @@ pub fn config(dir: &Path, volumes: &[&str]) -> Config {
         address: "127.0.0.1:7000".into(),
         cluster: None,
         format: false,
+        reserve_bytes: None,
     }
 }
 

@@ -160,6 +160,7 @@ impl Cluster {
             address: address.clone(),
             cluster: None,
             format: false,
+            reserve_bytes: None,
         };
         let server = ChunkServer::open(config, Arc::new(disk::OsDisk)).await.unwrap();
         let key = Secret::new([7; 32]).access_key();

@@ -8,10 +8,10 @@ mod source;
 mod tree;
 mod view;
 
-use super::{given, listing, session};
+use super::{each::Each, given, listing, session};
 use crate::{
     arguments::{Change, ListArgs, ObjectAction, ObjectArgs, ObjectCommand, Removal},
-    failure::usage,
+    failure::{Exit, usage},
     output::{Output, printable, size, time},
 };
 use client::Client;
@@ -39,13 +39,13 @@ struct Place {
     output: Output,
 }
 
-pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<()> {
-    let (client, account) = session::open_in(&command.place)?;
-    let place = Place { client, account, output };
-    let container = command.action.container().to_owned();
+pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<Exit> {
     if let Some(option) = command.action.misplaced() {
         return Err(usage!("{option} goes with -r, which stores or saves a whole directory"));
     }
+    let (client, account) = session::open_in(&command.place, output).await?;
+    let place = Place { client, account, output };
+    let container = command.action.container().to_owned();
     let done = match command.action {
         ObjectAction::Put(args) if args.tree.recursive => tree::up(&place, args).await,
         ObjectAction::Get(args) if args.tree.recursive => tree::down(&place, args).await,
@@ -57,12 +57,19 @@ pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<()> {
         }
         ObjectAction::Locate { object, check } => locate::run(&place, &object, check).await,
         ObjectAction::Delete { container, objects, version } => {
-            place.delete(&container, &objects, version).await
+            let done = place.delete(&container, &objects, version).await;
+            return match done {
+                Ok(exit) => Ok(exit),
+                Err(error) => Err(place.naming(error, &container).await),
+            };
         }
         ObjectAction::Set { object, change } => place.set(&object, &change).await,
         ObjectAction::Unset { object, unset } => place.unset(&object, &unset).await,
     };
-    done.map_err(|error| given::naming(error, &place.account, &container))
+    match done {
+        Ok(()) => Ok(Exit::Ok),
+        Err(error) => Err(place.naming(error, &container).await),
+    }
 }
 
 /// The names of an object, checked.
@@ -71,6 +78,10 @@ fn names(args: &ObjectArgs) -> anyhow::Result<(ContainerName, ObjectName)> {
 }
 
 impl Place {
+    async fn naming(&self, error: anyhow::Error, container: &OsStr) -> anyhow::Error {
+        session::naming(error, &self.client, &self.account, container).await
+    }
+
     async fn show(&self, args: &ObjectArgs) -> anyhow::Result<()> {
         let (container, object) = names(args)?;
         let mut show = self.client.show_object(&self.account, &container, &object);
@@ -115,18 +126,27 @@ impl Place {
         container: &OsStr,
         objects: &[OsString],
         version: Option<u64>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Exit> {
         let container = given::container(container)?;
-        let names = objects.iter().map(|o| given::object(o)).collect::<anyhow::Result<Vec<_>>>()?;
+        let names = given::all(objects, given::object)?;
         if version.is_some() && names.len() > 1 {
             return Err(usage!("--version goes with one object, not with {}", names.len()));
         }
+        let mut each = Each::of(self.output, names.len());
         for object in names {
             let mut delete = self.client.delete_object(&self.account, &container, &object);
             if let Some(version) = version {
                 delete = delete.version(Version(version));
             }
-            let client::Deleted { version, marker } = delete.await?;
+            let client::Deleted { version, marker } = match delete.await {
+                Ok(deleted) => deleted,
+                // Nothing in it can be deleted.
+                Err(error @ client::Error::NoSuchContainer(_)) => return Err(error.into()),
+                Err(error) => {
+                    each.take(Err(error.into()))?;
+                    continue;
+                }
+            };
             let deleted = Deleted {
                 account: self.account.as_str(),
                 container: container.as_str(),
@@ -136,7 +156,7 @@ impl Place {
             };
             self.output.show(&deleted, Deleted::text)?;
         }
-        Ok(())
+        Ok(each.exit())
     }
 
     async fn set(&self, args: &ObjectArgs, change: &Change) -> anyhow::Result<()> {
