@@ -65,7 +65,8 @@ impl Cluster {
         let (node, _) = Node::open(config, seams, key.clone()).await.unwrap();
         let server = open_volumes(dir.path(), &address).await;
 
-        let routes = Services::routes(node.clone()).add_service(server.grpc_service());
+        let pool = transport::HttpPool::new(connector.clone(), &key);
+        let routes = Services::routes(node.clone()).add_service(server.grpc_service(pool));
         let handler = Arc::new(server.http_handler());
         let app = App::new(key.clone(), routes, Some(handler), Arc::new(|| Ok(())), None);
         connector.add(address.clone(), app.clone());
@@ -178,6 +179,7 @@ async fn open_volumes(dir: &Path, address: &str) -> ChunkServer {
         volumes: (1..=VOLUMES).map(volume).collect(),
         address: address.to_owned(),
         cluster: None,
+        reserve_bytes: None,
         format: false,
     };
     ChunkServer::open(config, Arc::new(disk::OsDisk)).await.unwrap()
