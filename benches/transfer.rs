@@ -13,7 +13,6 @@
 //! (where chunks are kept).
 #![allow(clippy::print_stdout)]
 
-#[path = "transfer/daemons.rs"]
 mod daemons;
 #[path = "transfer/floor.rs"]
 mod floor;
@@ -77,7 +76,7 @@ async fn run() -> anyhow::Result<()> {
             }
         }
     }
-    Ok(())
+    bench.cluster.print_peaks()
 }
 
 fn setting(name: &str, otherwise: usize) -> anyhow::Result<usize> {
@@ -190,7 +189,7 @@ impl Bench {
         names: &[String],
         contents: &[Bytes],
     ) -> anyhow::Result<Turn> {
-        let servers = [self.cluster.chunk_pid(), self.cluster.meta_pid()];
+        let servers = [Some(self.cluster.chunk_pid()), Some(self.cluster.meta_pid())];
         measure(contents, servers, async {
             if put {
                 let put = |(name, content): (&String, &Bytes)| self.put(row, name, content.clone());

@@ -95,12 +95,22 @@ impl Cluster {
         Ok(())
     }
 
-    pub fn chunk_pid(&self) -> Option<u32> {
-        Some(self.chunk.pid())
+    pub fn chunk_pid(&self) -> u32 {
+        self.chunk.pid()
     }
 
-    pub fn meta_pid(&self) -> Option<u32> {
-        Some(self.meta.pid())
+    pub fn meta_pid(&self) -> u32 {
+        self.meta.pid()
+    }
+
+    /// Says what memory the daemons have had at most.
+    pub fn print_peaks(&self) -> anyhow::Result<()> {
+        println!(
+            "\nPeaks of resident memory: metadata node {:.0} MB, chunk server {:.0} MB.",
+            peak_megabytes(self.meta_pid())?,
+            peak_megabytes(self.chunk_pid())?
+        );
+        Ok(())
     }
 }
 
@@ -111,6 +121,18 @@ fn volume_directory(directory: &Path, volume: usize) -> PathBuf {
 fn address(daemon: &Daemon) -> anyhow::Result<String> {
     let greeting: serde_json::Value = serde_json::from_str(&daemon.greeting)?;
     Ok(greeting["address"].as_str().context("a daemon says its address")?.to_owned())
+}
+
+/// The most memory a process has had resident so far, in MB of 10^6 bytes.
+pub fn peak_megabytes(pid: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes: f64 = line
+        .and_then(|line| line.trim().strip_suffix("kB"))
+        .context("a status has a peak")?
+        .trim()
+        .parse()?;
+    Ok(kibibytes * 1024.0 / 1e6)
 }
 
 /// CPU seconds of a process so far, in steps of 10 ms.
