@@ -288,6 +288,7 @@ impl Opening<'_> {
         let snapshots = SnapshotDir::open(disk.clone(), dir.clone()).map_err(io)?;
         let (changed, applied) = watch::channel(0);
         let purged = self.wal.purged(id.0).map(|(index, _)| index);
+        let opened_at = self.wal.bounds(id.0).map_or(purged.unwrap_or(0), |(_, last)| last);
         let log = LogStore::new(id.0, self.wal.clone());
         let mut machine =
             Machine::open(id, disk, store.clone(), snapshots.clone(), purged, changed)
@@ -305,7 +306,7 @@ impl Opening<'_> {
         .map_err(|e| failed(e.to_string()))?;
         elect_at_once_if_alone(&raft, self.id.0).await.map_err(failed)?;
         self.snapshots.insert(id, snapshots);
-        self.partitions.insert(id, Partition::new(id, self.id.0, raft, store, applied));
+        self.partitions.insert(id, Partition::new(id, self.id.0, raft, store, applied, opened_at));
         Ok(())
     }
 }

@@ -70,28 +70,51 @@ struct Inner {
     raft: Raft,
     store: Arc<dyn Store>,
     applied: watch::Receiver<u64>,
+    /// The last index of the log when the replica was opened.
+    opened_at: u64,
     proposals: mpsc::Sender<Pending>,
     /// Readers that wait for the next read-index round.
     readers: mpsc::UnboundedSender<oneshot::Sender<Result<(), Refusal>>>,
-    /// Held by whoever sums up the outbox or deletions of this partition, one at a time.
-    pub(crate) worker: Mutex<()>,
+    /// Held by whoever works on the outbox or deletions of this partition, one at a time.
+    turn: Mutex<Turn>,
+}
+
+/// How far the workers of a partition are.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// The index up to which nothing is left in the outbox.
+    pub outbox: u64,
+    /// The due time before which nothing is left in the queue of deletions.
+    pub deletions: u64,
 }
 
 impl Partition {
-    /// A handle on a running replica; its tasks end with the last handle.
+    /// A handle on a running replica; its tasks end with the last handle. `opened_at` is the last
+    /// index that its log had before the replica ran.
     pub fn new(
         id: PartitionId,
         node: u64,
         raft: Raft,
         store: Arc<dyn Store>,
         applied: watch::Receiver<u64>,
+        opened_at: u64,
     ) -> Self {
         let (proposals, queue) = mpsc::channel(QUEUE);
         let (readers, waiting) = mpsc::unbounded_channel();
         tokio::spawn(propose_batches(raft.clone(), queue));
         tokio::spawn(confirm_reads(raft.clone(), waiting));
-        let worker = Mutex::default();
-        Self(Arc::new(Inner { id, node, raft, store, applied, proposals, readers, worker }))
+        let turn = Mutex::default();
+        Self(Arc::new(Inner {
+            id,
+            node,
+            raft,
+            store,
+            applied,
+            opened_at,
+            proposals,
+            readers,
+            turn,
+        }))
     }
 
     /// Its number.
@@ -165,6 +188,9 @@ impl Partition {
 
     /// A view that has in it everything acknowledged before the call.
     pub async fn read(&self) -> Result<Box<dyn Read>, Refusal> {
+        if self.leads_alone() {
+            return Ok(self.0.store.snapshot());
+        }
         self.check_leads()?;
         let (answer, answered) = oneshot::channel();
         self.0.readers.send(answer).map_err(|_| stopped())?;
@@ -194,14 +220,31 @@ impl Partition {
         Err(Refusal::NotLeader { leader: self.leader_address(), proposed: false })
     }
 
+    /// Whether this replica is the only voter and has applied whatever was acknowledged before it
+    /// began to lead and to run: then nobody else can have acknowledged anything, and it answers
+    /// only for what it has applied. A second voter shows here before anything can be committed
+    /// with it.
+    fn leads_alone(&self) -> bool {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        let voters = metrics.membership_config.membership().get_joint_config();
+        let alone = matches!(&voters[..], [only] if only.len() == 1 && only.contains(&self.0.node));
+        // After a restart it leads on in the same term, with entries that are not applied yet.
+        let caught_up = metrics.last_applied.is_some_and(|applied| {
+            applied.leader_id.get_term() == metrics.current_term
+                && applied.index >= self.0.opened_at
+        });
+        alone && caught_up && metrics.state == ServerState::Leader && metrics.running_state.is_ok()
+    }
+
     /// Whether this is the node with `id`.
     pub fn is_on(&self, id: u64) -> bool {
         self.0.node == id
     }
 
-    /// Makes workers of one kind take turns.
-    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.worker.lock().await
+    /// Makes workers take turns.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, Turn> {
+        self.0.turn.lock().await
     }
 }
 

@@ -21,8 +21,19 @@ pub struct Registry {
     silence: Duration,
     started: Instant,
     cached: Mutex<Option<(u64, Arc<ClusterMap>)>>,
+    current: Mutex<Option<Current>>,
     heard: Mutex<BTreeMap<VolumeId, Heard>>,
 }
+
+/// A map with the volumes' reports of a moment.
+struct Current {
+    logged: Arc<ClusterMap>,
+    map: Arc<ClusterMap>,
+    at: Instant,
+}
+
+/// How long a map with the volumes' reports is used again: every upload and every read needs it.
+const CURRENT_FOR: Duration = Duration::from_millis(100);
 
 impl Registry {
     /// Reads the map from the directory's replica here; `silence` is how long a volume may say
@@ -38,6 +49,7 @@ impl Registry {
             silence,
             started: Instant::now(),
             cached: Mutex::default(),
+            current: Mutex::default(),
             heard: Mutex::default(),
         }
     }
@@ -65,9 +77,23 @@ impl Registry {
         Ok(map)
     }
 
-    /// The map with the volumes' latest reports: what placement goes by.
-    pub fn map(&self) -> Result<ClusterMap, Error> {
-        let mut map = ClusterMap::clone(&*self.logged()?);
+    /// The map with the volumes' reports of at most a tenth of a second ago: what placement goes
+    /// by.
+    pub fn map(&self) -> Result<Arc<ClusterMap>, Error> {
+        let logged = self.logged()?;
+        let mut current = self.current.lock();
+        if let Some(current) = &*current
+            && Arc::ptr_eq(&current.logged, &logged)
+            && current.at.elapsed() < CURRENT_FOR
+        {
+            return Ok(current.map.clone());
+        }
+        let map = Arc::new(self.with_reports(ClusterMap::clone(&logged)));
+        *current = Some(Current { logged, map: map.clone(), at: Instant::now() });
+        Ok(map)
+    }
+
+    fn with_reports(&self, mut map: ClusterMap) -> ClusterMap {
         let heard = self.heard.lock();
         for volume in &mut map.volumes {
             let Some(Heard { at, report }) = heard.get(&volume.id) else {
@@ -84,12 +110,19 @@ impl Registry {
                 volume.liveness = Liveness::Down;
             }
         }
-        Ok(map)
+        map
     }
 
     /// Takes in what a volume says of itself.
     pub fn hear(&self, report: VolumeReport) {
-        self.heard.lock().insert(report.id, Heard { at: Instant::now(), report });
+        let (id, failed) = (report.id, report.failed.clone());
+        let before = self.heard.lock().insert(id, Heard { at: Instant::now(), report });
+        let expected = before.is_some_and(|before| {
+            before.report.failed == failed && before.at.elapsed() <= self.silence
+        });
+        if !expected {
+            self.current.lock().take();
+        }
     }
 
     /// Whether this node heard of a volume lately. One that has just started has heard of none,

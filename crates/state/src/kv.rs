@@ -162,6 +162,11 @@ pub(crate) fn misshapen(key: &[u8]) -> Fatal {
 
 /// The pairs whose keys begin with a prefix, ascending.
 pub(crate) fn scan<'a>(view: &'a dyn Read, prefix: &Key) -> store::Pairs<'a> {
+    between(view, prefix, prefix)
+}
+
+/// The pairs from a key on up to the last that begins with a prefix, ascending.
+pub(crate) fn between<'a>(view: &'a dyn Read, from: &Key, prefix: &Key) -> store::Pairs<'a> {
     let end = prefix.clone().successor();
-    view.range(Bound::Included(prefix.as_bytes()), Bound::Excluded(&end), false)
+    view.range(Bound::Included(from.as_bytes()), Bound::Excluded(&end), false)
 }

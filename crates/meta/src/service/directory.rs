@@ -8,10 +8,11 @@ use model::{
 };
 use proto::v1::{self, directory_server::Directory};
 use state::{Answer, Command, RegisterVolume};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 impl Services {
-    async fn map(&self, leader: bool) -> Result<ClusterMap, Refusal> {
+    async fn map(&self, leader: bool) -> Result<Arc<ClusterMap>, Refusal> {
         if leader {
             drop(self.0.directory().read().await?);
         }
@@ -159,7 +160,7 @@ impl Directory for Services {
         request: Request<v1::GetMapRequest>,
     ) -> Result<Response<v1::ClusterMap>, Status> {
         let map = self.map(request.into_inner().leader).await.map_err(refuse)?;
-        Ok(Response::new(map.into()))
+        Ok(Response::new(ClusterMap::clone(&map).into()))
     }
 
     async fn register_volume(

@@ -45,8 +45,14 @@ pub async fn run(node: Node, partition: Partition) {
 async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
     let due = {
         let view = partition.local();
-        state::read::due_deletions(&*view, node.now(), BATCH)
-            .map_err(|e| Error::internal(e.to_string()))?
+        let failed = |e: state::Failure| Error::internal(e.to_string());
+        let log_time = state::read::status(&*view).map_err(failed)?.log_time;
+        let mut turn = partition.turn().await;
+        let due = state::read::due_deletions(&*view, turn.deletions, node.now(), BATCH);
+        let due = due.map_err(failed)?;
+        // What is queued from now on is due at log time or later.
+        turn.deletions = due.first().map_or(log_time, |first| first.key.due.min(log_time));
+        due
     };
     if due.is_empty() {
         return Ok(false);

@@ -4,11 +4,10 @@ use crate::{
     node::Node,
     partition::{Partition, Refusal},
 };
-use model::{Error, PartitionId, PartitionTable};
+use model::{Error, PartitionId};
 use proto::v1::{self, update_account_states_request as message};
 use state::{Command, ContainerState, read};
-use std::{collections::BTreeSet, time::Duration};
-use store::Read;
+use std::{collections::BTreeMap, time::Duration};
 
 /// States delivered in one command: as many as fit in it if all names are as long as they may be.
 const BATCH: usize = 400;
@@ -56,32 +55,44 @@ impl Node {
         let _ = tokio::time::timeout(WAIT, all).await;
     }
 
-    /// Delivers a batch to each destination; false if there was nothing to deliver. One that
-    /// cannot be reached does not keep the others from being told.
+    /// Delivers what is there; false if that was nothing. A destination that cannot be reached
+    /// does not keep the others from being told.
     async fn deliver(&self, partition: &Partition) -> Result<bool, Refusal> {
-        let _turn = partition.turn().await;
+        let mut turn = partition.turn().await;
         let table = self.0.registry.logged()?.slots.clone();
-        let destinations: BTreeSet<_> = table.ranges().iter().map(|(_, id)| *id).collect();
-        let (mut any, mut refused) = (false, None);
-        for destination in destinations {
-            let states = {
+        let (mut after, mut any, mut refused) = (turn.outbox, false, None);
+        loop {
+            let batch = {
                 let view = partition.local();
                 if read::status(&*view).map_err(failed)?.outbox == 0 {
                     break;
                 }
-                first_states(&*view, &table, destination).map_err(failed)?
+                read::outbox(&*view, after, BATCH).map_err(failed)?
             };
-            if states.is_empty() {
-                continue;
+            let mut destinations: BTreeMap<PartitionId, Vec<ContainerState>> = BTreeMap::new();
+            for state in batch.states {
+                let destination = table.partition_of(state.account.slot());
+                destinations.entry(destination).or_default().push(state);
             }
-            let indexes = states.iter().map(|s| s.index).collect();
-            match self.tell(partition.id(), destination, states).await {
-                Ok(()) => {
-                    any = true;
-                    let delivered = Command::OutboxDelivered { indexes };
-                    partition.propose(self.now(), None, delivered).await?;
+            let mut indexes = Vec::new();
+            for (destination, states) in destinations {
+                let told = states.iter().map(|s| s.index).collect::<Vec<_>>();
+                match self.tell(partition.id(), destination, states).await {
+                    Ok(()) => indexes.extend(told),
+                    Err(refusal) => refused = Some(refusal),
                 }
-                Err(refusal) => refused = Some(refusal),
+            }
+            if !indexes.is_empty() {
+                any = true;
+                let delivered = Command::OutboxDelivered { indexes };
+                partition.propose(self.now(), None, delivered).await?;
+            }
+            after = batch.upto;
+            if refused.is_none() {
+                turn.outbox = after;
+            }
+            if !batch.more {
+                break;
             }
         }
         refused.map_or(Ok(any), Err)
@@ -110,22 +121,6 @@ impl Node {
         request.set_timeout(ANSWER);
         let sent = self.0.peers.get(&leader)?.update_account(request).await;
         sent.map(|_| ()).map_err(|status| proto::from_status(&status).into())
-    }
-}
-
-/// The first states for a destination, wherever in the outbox they are.
-fn first_states(
-    view: &dyn Read,
-    table: &PartitionTable,
-    destination: PartitionId,
-) -> Result<Vec<ContainerState>, state::Failure> {
-    let mut after = 0;
-    loop {
-        let batch = read::outbox(view, table, destination, after, BATCH)?;
-        if !batch.states.is_empty() || !batch.more {
-            return Ok(batch.states);
-        }
-        after = batch.upto;
     }
 }
 

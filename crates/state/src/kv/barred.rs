@@ -20,8 +20,13 @@ pub(crate) fn key(blob: &BlobId) -> Key {
     Key::new(Kind::Barred).bytes(&blob.0)
 }
 
+/// Blobs in the order in which they were barred.
+pub(crate) fn expiry() -> Key {
+    Key::new(Kind::BarredExpiry)
+}
+
 pub(crate) fn expiry_key(at: u64, blob: &BlobId) -> Key {
-    Key::new(Kind::BarredExpiry).u64(at).bytes(&blob.0)
+    expiry().u64(at).bytes(&blob.0)
 }
 
 /// Log time and blob of an entry of the order.

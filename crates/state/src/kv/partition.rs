@@ -28,6 +28,11 @@ pub(crate) struct Partition {
     pub(crate) outbox: u64,
     /// Answers kept.
     pub(crate) requests: u64,
+    /// Log time before which no answer was given that is still kept: the store need not step
+    /// over those that expired.
+    pub(crate) oldest_request: u64,
+    /// Log time before which no blob was barred that still is.
+    pub(crate) oldest_barred: u64,
 }
 
 impl Record for Partition {}

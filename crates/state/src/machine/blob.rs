@@ -3,7 +3,7 @@
 use super::{Context, stage};
 use crate::{
     Answer, Failure, Fatal,
-    kv::{self, Present, barred, key::Key, owner},
+    kv::{self, Present, barred, owner},
 };
 use model::{BlobId, Error, ErrorKind, Subject};
 
@@ -82,11 +82,19 @@ pub(super) fn raise_fence(cx: &mut Context, millis: u64) -> Result<Answer, Failu
 /// Removes the oldest records of barred blobs. Their chunks were written before they were
 /// barred, so the fence, raised behind that, bars them for good.
 pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
-    let all = Key::new(kv::Kind::BarredExpiry);
-    let oldest: Vec<_> = kv::scan(&cx.txn, &all).take(EXPIRED_AT_ONCE).collect::<Result<_, _>>()?;
+    let expired = |cx: &Context, at: u64| at.saturating_add(BARRED) <= cx.now();
+    if !expired(cx, cx.partition.oldest_barred) {
+        return Ok(());
+    }
+    let (from, end) = (barred::expiry().u64(cx.partition.oldest_barred), barred::expiry());
+    let oldest: Vec<_> =
+        kv::between(&cx.txn, &from, &end).take(EXPIRED_AT_ONCE).collect::<Result<_, _>>()?;
+    // What comes later is barred later.
+    let mut first_left = cx.now();
     for (key, _) in oldest {
         let (at, blob) = barred::parse_expiry(&key)?;
-        if at.saturating_add(BARRED) > cx.now() {
+        first_left = at;
+        if !expired(cx, at) {
             break;
         }
         cx.txn.delete(key);
@@ -94,5 +102,6 @@ pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
         let fence = cx.now().saturating_sub(FENCE_BEHIND) / 1000;
         cx.partition.fence = cx.partition.fence.max(fence);
     }
+    cx.partition.oldest_barred = first_left;
     Ok(())
 }

@@ -33,7 +33,9 @@ pub(super) fn done(
     for entry in postponed {
         let Some(mut record) = take(cx, entry.key)? else { continue };
         if record.retain(&entry.volumes) {
-            let key = DeletionKey { due: entry.due, sequence: cx.partition.sequence() };
+            // Workers rely on nothing being queued for a time that is past.
+            let due = entry.due.max(cx.now());
+            let key = DeletionKey { due, sequence: cx.partition.sequence() };
             cx.partition.deletions += 1;
             kv::put(&mut cx.txn, deletion::key(key), &record)?;
         }

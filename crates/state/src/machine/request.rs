@@ -33,16 +33,26 @@ pub(super) fn record(cx: &mut Context, entry: &Entry, reply: &Reply) -> Result<(
 
 /// Removes the oldest answers, if they are old or too many.
 pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
+    let expired =
+        |cx: &Context, at: u64| cx.partition.requests > MOST || at.saturating_add(KEPT) <= cx.now();
+    if !expired(cx, cx.partition.oldest_request) {
+        return Ok(());
+    }
+    let (from, end) = (request::expiry().u64(cx.partition.oldest_request), request::expiry());
     let oldest: Vec<_> =
-        kv::scan(&cx.txn, &request::expiry()).take(EXPIRED_AT_ONCE).collect::<Result<_, _>>()?;
+        kv::between(&cx.txn, &from, &end).take(EXPIRED_AT_ONCE).collect::<Result<_, _>>()?;
+    // What comes later is given later.
+    let mut first_left = cx.now();
     for (key, _) in oldest {
         let (at, id) = request::parse_expiry(&key)?;
-        if cx.partition.requests <= MOST && at.saturating_add(KEPT) > cx.now() {
+        first_left = at;
+        if !expired(cx, at) {
             break;
         }
         cx.txn.delete(key);
         cx.txn.delete(request::key(&id).into_bytes());
         cx.partition.requests = cx.partition.requests.saturating_sub(1);
     }
+    cx.partition.oldest_request = first_left;
     Ok(())
 }

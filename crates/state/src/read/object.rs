@@ -159,13 +159,14 @@ fn existing(
     version: Option<Version>,
 ) -> Result<(ObjectEntry, head::Head), Failure> {
     container::existing(view, container)?;
-    let found = match version {
-        Some(version) => head::exact(view, container, name, version)?.map(|head| (version, head)),
-        None => head::latest(view, container, name)?.filter(|(_, head)| !head.is_marker()),
+    let Some(asked) = version else {
+        let found = head::latest(view, container, name)?.filter(|(_, head)| !head.is_marker());
+        let (version, head) = found.ok_or_else(|| missing(name, None))?;
+        return Ok((head.entry(name.clone(), version, true), head));
     };
-    let (version, head) = found.ok_or_else(|| missing(name, version))?;
-    let latest = head::is_latest(view, container, name, version)?;
-    Ok((head.entry(name.clone(), version, latest), head))
+    let head = head::exact(view, container, name, asked)?.ok_or_else(|| missing(name, version))?;
+    let latest = head::is_latest(view, container, name, asked)?;
+    Ok((head.entry(name.clone(), asked, latest), head))
 }
 
 /// The object, or the version of it, is *not found*.

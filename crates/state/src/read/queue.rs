@@ -4,52 +4,41 @@ use crate::{
     ContainerState, DeletionKey, Failure, RepairKey,
     kv::{self, deletion, inbound, key::Parts, outbox as kv_outbox, repair},
 };
-use model::{ChunkName, ContainerId, PartitionId, PartitionTable, VolumeId};
+use model::{ChunkName, ContainerId, PartitionId, VolumeId};
 use std::ops::Bound;
 use store::Read;
-
-/// States that one call for a batch looks at.
-const MAX_OUTBOX_STEPS: usize = 10_000;
 
 /// Chunks of one batch of deletions.
 const MAX_DUE_CHUNKS: usize = 16_384;
 
-/// States of containers for one partition.
+/// States of containers for their accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxBatch {
     /// In order of their indexes, none left out up to the last.
     pub states: Vec<ContainerState>,
-    /// Where to go on: everything up to this index was looked at.
+    /// Where to go on: everything up to this index is in it or before it.
     pub upto: u64,
-    /// Whether there is more behind it, for whichever partition.
+    /// Whether there is more behind it.
     pub more: bool,
 }
 
-/// The states behind index `after` for the accounts of one partition, at most `limit`. What is
-/// to come later has higher indexes, so a worker may go on from where it was.
-pub fn outbox(
-    view: &dyn Read,
-    table: &PartitionTable,
-    destination: PartitionId,
-    after: u64,
-    limit: usize,
-) -> Result<OutboxBatch, Failure> {
+/// The states behind index `after`, at most `limit`. What is to come later has higher indexes,
+/// so a worker may go on from where it was; and should, as what was delivered before may take
+/// the store long to step over.
+pub fn outbox(view: &dyn Read, after: u64, limit: usize) -> Result<OutboxBatch, Failure> {
     let (from, end) = (kv_outbox::key(after), kv_outbox::all().successor());
     let pairs = view.range(Bound::Excluded(from.as_bytes()), Bound::Excluded(&end), false);
     let mut batch = OutboxBatch { states: Vec::new(), upto: after, more: false };
-    for (step, pair) in pairs.enumerate() {
+    for pair in pairs {
         let (key, value) = pair?;
-        if step >= MAX_OUTBOX_STEPS || batch.states.len() >= limit {
+        if batch.states.len() >= limit {
             batch.more = true;
             break;
         }
         let index = Parts::of(&key).u64().ok_or_else(|| kv::misshapen(&key))?;
-        let state: kv_outbox::State = kv::decode(&key, &value)?;
+        let kv_outbox::State { account, container, counters } = kv::decode(&key, &value)?;
         batch.upto = index;
-        if table.partition_of(state.account.slot()) == destination {
-            let kv_outbox::State { account, container, counters } = state;
-            batch.states.push(ContainerState { index, account, container, counters });
-        }
+        batch.states.push(ContainerState { index, account, container, counters });
     }
     Ok(batch)
 }
@@ -77,10 +66,18 @@ pub struct DueDeletion {
     pub chunks: Vec<(VolumeId, ChunkName)>,
 }
 
-/// The first entries of the deletion queue that are due at `now`, in microseconds of log time:
-/// at most `limit`, and not many more than 16,384 chunks.
-pub fn due_deletions(view: &dyn Read, now: u64, limit: usize) -> Result<Vec<DueDeletion>, Failure> {
-    let (from, end) = (deletion::all(), deletion::all().u64(now.saturating_add(1)));
+/// The first entries of the deletion queue that are due between `from` and `now`, in
+/// microseconds of log time: at most `limit`, and not many more than 16,384 chunks.
+///
+/// A worker that knows that nothing earlier is left says so with `from`: what was deleted before
+/// may take the store long to step over.
+pub fn due_deletions(
+    view: &dyn Read,
+    from: u64,
+    now: u64,
+    limit: usize,
+) -> Result<Vec<DueDeletion>, Failure> {
+    let (from, end) = (deletion::all().u64(from), deletion::all().u64(now.saturating_add(1)));
     let mut due = Vec::new();
     let mut chunks = 0;
     let range = (Bound::Included(from.as_bytes()), Bound::Excluded(end.as_bytes()));

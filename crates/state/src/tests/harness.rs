@@ -209,15 +209,14 @@ impl Machine {
     }
 
     pub(super) fn outbox(&self) -> Vec<ContainerState> {
-        let table = model::PartitionTable::even(1);
-        let batch = read::outbox(&self.memory, &table, model::PartitionId(1), 0, 1000).unwrap();
+        let batch = read::outbox(&self.memory, 0, 1000).unwrap();
         assert!(!batch.more);
         assert_eq!(read::status(&self.memory).unwrap().outbox, batch.states.len() as u64);
         batch.states
     }
 
     pub(super) fn deletions(&self) -> Vec<read::DueDeletion> {
-        let due = read::due_deletions(&self.memory, u64::MAX, 1_000_000).unwrap();
+        let due = read::due_deletions(&self.memory, 0, u64::MAX, 1_000_000).unwrap();
         assert_eq!(read::status(&self.memory).unwrap().deletions, due.len() as u64);
         due
     }

@@ -215,9 +215,10 @@ fn deletions_come_when_due_and_go_when_done() {
     let (mut machine, commit, _) = machine(&[], 300);
     machine.ok(delete(&commit.container, C, None));
     let due = machine.time + 1000;
-    assert!(read::due_deletions(&machine.memory, due - 1, 10).unwrap().is_empty());
-    assert_eq!(read::due_deletions(&machine.memory, due, 1).unwrap().len(), 1);
-    let entries = read::due_deletions(&machine.memory, due, 10).unwrap();
+    assert!(read::due_deletions(&machine.memory, 0, due - 1, 10).unwrap().is_empty());
+    assert_eq!(read::due_deletions(&machine.memory, 0, due, 1).unwrap().len(), 1);
+    assert!(read::due_deletions(&machine.memory, due + 1, u64::MAX, 10).unwrap().is_empty());
+    let entries = read::due_deletions(&machine.memory, due, due, 10).unwrap();
     let sizes: Vec<_> = entries.iter().map(|e| e.chunks.len()).collect();
     assert_eq!(sizes, [256 * 4, 44 * 4]);
 
