@@ -10,8 +10,6 @@ use std::{
 use transport::Secret;
 
 const VOLUMES: usize = 9;
-/// Where a volume keeps its chunks, in directories by name.
-const CHUNKS: &str = "chunks";
 
 /// A process that ends with this.
 pub struct Daemon {
@@ -46,7 +44,6 @@ impl Drop for Daemon {
 
 /// A metadata node and a chunk server with enough volumes.
 pub struct Cluster {
-    directory: PathBuf,
     chunk: Daemon,
     meta: Daemon,
     meta_address: String,
@@ -69,30 +66,16 @@ impl Cluster {
         let meta_address = address(&meta)?;
         let mut command = daemon("chunk");
         command.args(["--meta", &meta_address]);
-        for volume in 0..VOLUMES {
-            command.arg("--volume").arg(volume_directory(directory, volume));
+        for volume in volumes(directory) {
+            command.arg("--volume").arg(volume);
         }
         let chunk = Daemon::start(&mut command)?;
-        let directory = directory.into();
-        Ok(Self { directory, chunk, meta, meta_address, key: secret.access_key() })
+        Ok(Self { chunk, meta, meta_address, key: secret.access_key() })
     }
 
     pub async fn client(&self) -> anyhow::Result<Client> {
         let builder = Client::builder().seed(&self.meta_address).access_key(self.key.clone());
         Ok(builder.connect().await?)
-    }
-
-    /// Removes the files of all chunks behind the server's back: a deletion would be the work
-    /// of a later turn.
-    pub fn forget(&self) -> anyhow::Result<()> {
-        for volume in 0..VOLUMES {
-            for fan in std::fs::read_dir(volume_directory(&self.directory, volume).join(CHUNKS))? {
-                for chunk in std::fs::read_dir(fan?.path())? {
-                    std::fs::remove_file(chunk?.path())?;
-                }
-            }
-        }
-        Ok(())
     }
 
     pub fn chunk_pid(&self) -> u32 {
@@ -114,8 +97,9 @@ impl Cluster {
     }
 }
 
-fn volume_directory(directory: &Path, volume: usize) -> PathBuf {
-    directory.join(format!("volume-{volume}"))
+/// The volumes of a cluster in a directory.
+pub fn volumes(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    (0..VOLUMES).map(|volume| directory.join(format!("volume-{volume}")))
 }
 
 fn address(daemon: &Daemon) -> anyhow::Result<String> {

@@ -13,6 +13,7 @@
 //! as `HEAD`), `TMPDIR` (where everything is kept).
 #![allow(clippy::print_stdout)]
 
+mod chunks;
 mod daemons;
 #[path = "small/floor.rs"]
 mod floor;
@@ -106,7 +107,7 @@ async fn run() -> anyhow::Result<()> {
             }
         }
         // A directory of ever more files would be the later rounds' burden.
-        cluster.forget()?;
+        chunks::forget(directory.path())?;
         bench.floor.forget()?;
     }
     for (row, turns) in rows.iter().zip(&measured) {

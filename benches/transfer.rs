@@ -13,6 +13,7 @@
 //! (where chunks are kept).
 #![allow(clippy::print_stdout)]
 
+mod chunks;
 mod daemons;
 #[path = "transfer/floor.rs"]
 mod floor;
@@ -23,7 +24,7 @@ use client::{AccountName, Client, ContainerName, ObjectName};
 use daemons::{Cluster, cpu_seconds};
 use floor::Floor;
 use futures::{StreamExt, future::try_join_all};
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 const POLICIES: [(&str, usize, usize); 2] = [("EC42", 4, 2), ("EC63", 6, 3)];
 const STREAMS: [usize; 2] = [1, 8];
@@ -49,7 +50,12 @@ async fn run() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let cluster = Cluster::start(directory.path())?;
     let floor = Floor::start(&directory.path().join("floor"))?;
-    let bench = Bench { client: cluster.client().await?, cluster, floor };
+    let bench = Bench {
+        client: cluster.client().await?,
+        cluster,
+        floor,
+        directory: directory.path().into(),
+    };
 
     println!("Medians of {rounds} rounds; MB and GB are powers of ten of content.\n");
     println!(
@@ -120,6 +126,7 @@ struct Bench {
     client: Client,
     cluster: Cluster,
     floor: Floor,
+    directory: PathBuf,
 }
 
 /// What one turn took.
@@ -170,7 +177,7 @@ impl Bench {
                 self.verify(&names, &contents).await?;
             }
             // Both write to memory that the system has used before: fresh pages cost more.
-            self.cluster.forget()?;
+            chunks::forget(&self.directory)?;
             self.floor.forget(&names, row.data + row.parity)?;
         }
         for ((operation, turns), wanted) in ["PUT", "GET"].into_iter().zip(&turns).zip(wanted) {

@@ -13,6 +13,7 @@ mod crashes;
 mod harness;
 mod listings;
 mod losses;
+mod memory;
 mod operations;
 mod power;
 mod refusals;

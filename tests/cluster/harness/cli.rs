@@ -117,3 +117,15 @@ pub fn spawn<A: AsRef<OsStr>>(credentials: &Path, arguments: &[A], input: Stdio)
     command.args(arguments).arg("--credentials").arg(credentials);
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
+
+/// Starts a command as [`spawn`] does, in a process that may have so many bytes of memory of its
+/// own: heap and stacks.
+pub fn limited<A: AsRef<OsStr>>(credentials: &Path, arguments: &[A], bytes: u64) -> Child {
+    let mut limiting = Command::new("sh");
+    // The shell counts in KiB.
+    limiting.args(["-c", "ulimit -d $0 && exec \"$@\""]).arg((bytes / 1024).to_string());
+    limiting.arg(env!("CARGO_BIN_EXE_cairn")).args(arguments);
+    limiting.arg("--credentials").arg(credentials);
+    limiting.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limiting.spawn().unwrap()
+}

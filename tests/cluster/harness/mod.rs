@@ -11,7 +11,7 @@ mod mixed;
 mod scene;
 mod volume;
 
-pub use cli::Answer;
+pub use cli::{Answer, limited};
 pub use cluster::{
     Cluster, Role, Store, free_addresses, names, server_arguments, server_arguments_with,
 };
