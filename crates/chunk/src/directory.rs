@@ -1,5 +1,9 @@
 //! Telling the directory which volumes there are and how they are.
 
+mod grpc;
+
+pub use grpc::Directory;
+
 use crate::{
     health::{Measures, Pulse},
     identity::Identity,

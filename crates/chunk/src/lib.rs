@@ -33,6 +33,6 @@ mod verify;
 pub mod volume;
 
 pub use config::{Config, Seams, VolumeConfig};
-pub use directory::{Beat, DirectoryApi, Registered, Registration};
+pub use directory::{Beat, Directory, DirectoryApi, Registered, Registration};
 pub use error::{OpenError, VolumeError};
 pub use server::{ChunkServer, Volumes};

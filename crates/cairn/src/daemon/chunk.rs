@@ -2,7 +2,6 @@
 
 use super::{
     data_dir::DataDir,
-    directory::Directory,
     listen,
     process::{self, Process},
     stop::Stop,
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{config::Chunk, output::Output};
 use anyhow::Context;
-use chunk::ChunkServer;
+use chunk::{ChunkServer, Directory};
 use std::sync::Arc;
 use transport::{App, Health, HttpPool, Secret, TcpConnector};
 

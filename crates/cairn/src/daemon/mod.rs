@@ -2,7 +2,6 @@
 
 mod chunk;
 mod data_dir;
-mod directory;
 mod listen;
 mod logging;
 mod meta;

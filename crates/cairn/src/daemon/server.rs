@@ -2,7 +2,6 @@
 
 use super::{
     data_dir::DataDir,
-    directory::Directory,
     listen, meta,
     process::{self, Process},
     stop::Stop,
@@ -16,7 +15,7 @@ use crate::{
 };
 use ::meta::{Node, Services};
 use anyhow::Context;
-use chunk::ChunkServer;
+use chunk::{ChunkServer, Directory};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use transport::{App, Connect, Health, HttpPool, LocalConnector, TcpConnector};
 

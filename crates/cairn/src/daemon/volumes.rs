@@ -1,9 +1,9 @@
 //! A chunk server of this machine, and its place in the directory.
 
-use super::{directory::Directory, meta::LOOK_EVERY, stop::Stop};
+use super::{meta::LOOK_EVERY, stop::Stop};
 use crate::config::Volume;
 use anyhow::Context;
-use chunk::{ChunkServer, Config, VolumeConfig};
+use chunk::{ChunkServer, Config, Directory, VolumeConfig};
 use disk::OsDisk;
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 use tokio::task::JoinHandle;

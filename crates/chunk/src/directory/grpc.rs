@@ -1,7 +1,7 @@
 //! The directory over gRPC, as chunk servers need it.
 
+use super::{Beat, DirectoryApi, Registered, Registration};
 use async_trait::async_trait;
-use chunk::{Beat, DirectoryApi, Registered, Registration};
 use futures::future::join_all;
 use model::{ClusterId, ClusterMap, Error, VolumeId};
 use parking_lot::Mutex;
