@@ -12,7 +12,7 @@ mod os;
 
 pub use os::OsDisk;
 
-use std::{io, path::Path, path::PathBuf, sync::Arc};
+use std::{io, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,11 @@ pub trait Disk: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
     /// Whether calls block a thread (a real disk) or answer at once (a simulated one).
     fn blocks(&self) -> bool;
+    /// How long the next piece of work takes on a simulated disk, which answers at once; a real
+    /// one takes its time while it blocks.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Runs blocking disk work: on the blocking pool for a real disk, in place for a simulated one.
@@ -108,6 +113,10 @@ pub async fn offload<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
     if !disk.blocks() {
+        let delay = disk.delay();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         return work();
     }
     match tokio::task::spawn_blocking(work).await {
