@@ -28,6 +28,8 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Log written since a partition's last snapshot that calls for the next one, in bytes.
     pub snapshot_log_bytes: u64,
+    /// Bytes that a segment of the log is preallocated to; 1 KiB to 1 GiB.
+    pub log_segment_bytes: u64,
     /// Free bytes of the data directory's file system below which only deletes are taken.
     pub reserve_bytes: u64,
 }
@@ -50,6 +52,7 @@ impl Config {
             volume_silence: Duration::from_secs(5),
             cache_bytes: 32 * 1024 * 1024,
             snapshot_log_bytes: 64 * 1024 * 1024,
+            log_segment_bytes: 64 * 1024 * 1024,
             reserve_bytes: 256 * 1024 * 1024,
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     identity::Identity,
     partition::Partition,
     peers::Peers,
-    raft::{LogStore, Machine, Network, Raft, SnapshotDir},
+    raft::{LogStore, Machine, Network, Raft, SnapshotDir, with_seed},
     registry::Registry,
 };
 use disk::Disk;
@@ -97,6 +97,7 @@ impl Node {
         let identity = Identity::load(&*disk, &config.data_dir, minted, config.partitions)?;
         let log_dir = config.data_dir.join("log");
         let log_config = wal::Config {
+            segment_bytes: config.log_segment_bytes,
             reserve_bytes: config.reserve_bytes,
             cache_bytes: LOG_CACHE_BYTES,
             // What strangers store is in the log too: no payload of theirs may pass for a frame.
@@ -295,15 +296,15 @@ impl Opening<'_> {
                 .map_err(io)?;
         machine.reach_snapshot(&log).await.map_err(io)?;
         let failed = |why: String| Error::Partition { partition: id, why };
-        let raft = Raft::new(
+        let opening = Raft::new(
             self.id.0,
             consensus_config(id).map_err(failed)?,
             Network::new(id, self.peers.clone()),
             log,
             machine,
-        )
-        .await
-        .map_err(|e| failed(e.to_string()))?;
+        );
+        let seed = u64::from_le_bytes(self.seams.bytes());
+        let raft = with_seed(seed, opening).await.map_err(|e| failed(e.to_string()))?;
         elect_at_once_if_alone(&raft, self.id.0).await.map_err(failed)?;
         self.snapshots.insert(id, snapshots);
         self.partitions.insert(id, Partition::new(id, self.id.0, raft, store, applied, opened_at));

@@ -4,11 +4,13 @@
 mod log;
 mod machine;
 mod network;
+mod runtime;
 mod snapshot;
 
 pub use log::LogStore;
 pub use machine::Machine;
 pub use network::Network;
+pub use runtime::with_seed;
 pub use snapshot::{SnapshotDir, SnapshotFile};
 
 use bytes::Bytes;
@@ -23,7 +25,7 @@ openraft::declare_raft_types!(
         Node = openraft::BasicNode,
         Entry = openraft::Entry<TypeConfig>,
         SnapshotData = SnapshotFile,
-        AsyncRuntime = openraft::TokioRuntime,
+        AsyncRuntime = runtime::Runtime,
 );
 
 /// One partition's consensus.
