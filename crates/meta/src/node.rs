@@ -290,7 +290,7 @@ impl Opening<'_> {
         let (changed, applied) = watch::channel(0);
         let purged = self.wal.purged(id.0).map(|(index, _)| index);
         let opened_at = self.wal.bounds(id.0).map_or(purged.unwrap_or(0), |(_, last)| last);
-        let log = LogStore::new(id.0, self.wal.clone());
+        let log = LogStore::new(self.id.0, id.0, self.wal.clone());
         let mut machine =
             Machine::open(id, disk, store.clone(), snapshots.clone(), purged, changed)
                 .map_err(io)?;

@@ -18,14 +18,15 @@ const READ_BYTES: usize = 2 * 1024 * 1024;
 /// A partition's view of the shared log.
 #[derive(Clone)]
 pub struct LogStore {
+    node: u64,
     group: u32,
     wal: Wal,
 }
 
 impl LogStore {
-    /// The log of partition `group`.
-    pub fn new(group: u32, wal: Wal) -> Self {
-        Self { group, wal }
+    /// The log of the replica of partition `group` on `node`.
+    pub fn new(node: u64, group: u32, wal: Wal) -> Self {
+        Self { node, group, wal }
     }
 
     /// Whether the log has this very entry.
@@ -82,6 +83,17 @@ fn encode(value: &impl serde::Serialize) -> Result<Bytes, StorageError> {
     postcard::to_stdvec(value).map(Bytes::from).map_err(write_failed)
 }
 
+/// A vote as a replica of `node` starts with it: one that led does not lead any more.
+///
+/// The library would let it lead on in its term. But which entries were committed it has
+/// forgotten, and nothing new of its term would tell: it would answer reads from a state that
+/// lacks what it had acknowledged. A new term begins with an entry of its own, whose commit says
+/// that of all before it. Nobody else has this vote, so nobody misses the word.
+fn without_leading(vote: Vote<u64>, node: u64) -> Vote<u64> {
+    let led = vote.leader_id().voted_for() == Some(node);
+    Vote { committed: vote.committed && !led, ..vote }
+}
+
 impl RaftLogReader<TypeConfig> for LogStore {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(
         &mut self,
@@ -127,7 +139,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote<u64>>, StorageError> {
-        self.wal.get(self.group, VOTE).map(|bytes| decode(&bytes)).transpose()
+        let vote = self.wal.get(self.group, VOTE).map(|bytes| decode(&bytes)).transpose()?;
+        Ok(vote.map(|vote| without_leading(vote, self.node)))
     }
 
     async fn append<I>(
@@ -156,5 +169,17 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let marker = encode(&log_id)?;
         self.wal.purge(self.group, log_id.index, marker).await.map_err(write_failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_that_led_starts_without_leading_and_keeps_its_vote_for_others() {
+        let led = Vote::new_committed(7, 3);
+        assert_eq!(without_leading(led, 3), Vote::new(7, 3));
+        assert_eq!(without_leading(led, 4), led);
     }
 }
