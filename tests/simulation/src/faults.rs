@@ -1,0 +1,211 @@
+//! What goes wrong, and when: decided by the seed, carried out between the steps of the
+//! simulation, and all of it undone before the last look.
+
+use crate::{cluster::Cluster, disk::Faults, random::Rng};
+use model::{ChunkName, VolumeId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Which faults there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Menu {
+    /// Crashes of processes and machines.
+    pub crashes: bool,
+    /// Partitions and held links.
+    pub network: bool,
+    /// Errors, full and slow disks, flipped bits.
+    pub disks: bool,
+    /// Jumps of clocks.
+    pub clocks: bool,
+}
+
+impl Menu {
+    /// Everything.
+    pub const ALL: Self = Self { crashes: true, network: true, disks: true, clocks: true };
+    /// Nothing.
+    pub const NONE: Self = Self { crashes: false, network: false, disks: false, clocks: false };
+}
+
+/// How to undo a fault.
+#[derive(Debug, Clone)]
+enum Undo {
+    Start(String),
+    Release(String, String),
+    Repair(String, String),
+    Disk(String),
+    Clock(String),
+}
+
+/// The faults of a simulation.
+pub struct Schedule {
+    menu: Menu,
+    rng: Rng,
+    next: Duration,
+    /// How far apart they are, on average.
+    every: Duration,
+    undo: Vec<(Duration, Undo)>,
+    /// Positions of metachunks that were damaged.
+    flipped: BTreeMap<(model::BlobId, u32), BTreeSet<u8>>,
+}
+
+impl Schedule {
+    /// Of what is on the menu, as the seed wants it.
+    pub fn new(menu: Menu, rng: Rng, from: Duration) -> Self {
+        let mut rng = rng;
+        let every = Duration::from_millis(rng.within(400..4000));
+        Self { menu, rng, next: from, every, undo: Vec::new(), flipped: BTreeMap::new() }
+    }
+
+    /// Does what is due.
+    pub fn step(&mut self, cluster: &mut Cluster<'_>) {
+        let now = cluster.elapsed();
+        self.undo_until(cluster, now);
+        if now < self.next {
+            return;
+        }
+        let wait = self.rng.below(2 * self.every.as_millis() as u64);
+        self.next = now + Duration::from_millis(wait);
+        self.inject(cluster, now);
+    }
+
+    /// Undoes everything.
+    pub fn heal(&mut self, cluster: &mut Cluster<'_>) {
+        self.undo_until(cluster, Duration::MAX);
+    }
+
+    fn undo_until(&mut self, cluster: &mut Cluster<'_>, until: Duration) {
+        let due: Vec<_> = self.undo.extract_if(.., |(at, _)| *at <= until).collect();
+        for (_, undo) in due {
+            cluster.site.observer.note(format_args!("undo {undo:?}"));
+            match undo {
+                Undo::Start(machine) => cluster.start(&machine),
+                Undo::Release(a, b) => cluster.sim.release(a.as_str(), b.as_str()),
+                Undo::Repair(a, b) => cluster.sim.repair(a.as_str(), b.as_str()),
+                Undo::Disk(machine) => {
+                    let machine = cluster.machine(&machine);
+                    let lying = machine.platter().faults().lying;
+                    machine.platter().set_faults(Faults { lying, ..Faults::default() });
+                }
+                Undo::Clock(machine) => cluster.machine(&machine).clock().set_ahead(0),
+            }
+        }
+    }
+
+    fn later(&mut self, now: Duration, millis: std::ops::Range<u64>, undo: Undo) {
+        let at = now + Duration::from_millis(self.rng.within(millis));
+        self.undo.push((at, undo));
+    }
+
+    fn machine(&mut self, cluster: &Cluster<'_>) -> String {
+        let names: Vec<_> = cluster.machines.iter().map(|m| m.name().to_owned()).collect();
+        self.rng.pick(&names).cloned().unwrap_or_default()
+    }
+
+    fn inject(&mut self, cluster: &mut Cluster<'_>, now: Duration) {
+        let machine = self.machine(cluster);
+        match self.rng.below(20) {
+            0..5 if self.menu.crashes => {
+                let power = self.rng.one_in(2);
+                self.crash(cluster, now, &machine, power);
+            }
+            5 if self.menu.crashes => {
+                // The lights go out everywhere.
+                let power = !self.rng.one_in(4);
+                let all: Vec<_> = cluster.machines.iter().map(|m| m.name().to_owned()).collect();
+                for machine in all {
+                    self.crash(cluster, now, &machine, power);
+                }
+            }
+            6..9 if self.menu.network => {
+                let others = cluster.others(&machine);
+                cluster.site.observer.note(format_args!("isolate {machine}"));
+                let until = now + Duration::from_millis(self.rng.within(300..8000));
+                for other in others {
+                    cluster.sim.partition(machine.as_str(), other.as_str());
+                    self.undo.push((until, Undo::Repair(machine.clone(), other)));
+                }
+            }
+            9..11 if self.menu.network => {
+                if let Some(other) = self.rng.pick(&cluster.others(&machine)).cloned() {
+                    cluster.site.observer.note(format_args!("partition {machine} {other}"));
+                    cluster.sim.partition(machine.as_str(), other.as_str());
+                    self.later(now, 300..8000, Undo::Repair(machine, other));
+                }
+            }
+            11..13 if self.menu.network => {
+                if let Some(other) = self.rng.pick(&cluster.others(&machine)).cloned() {
+                    cluster.site.observer.note(format_args!("hold {machine} {other}"));
+                    cluster.sim.hold(machine.as_str(), other.as_str());
+                    self.later(now, 100..6000, Undo::Release(machine, other));
+                }
+            }
+            13..17 if self.menu.disks => self.trouble_disk(cluster, now, machine),
+            17 if self.menu.disks => self.flip(cluster),
+            18..20 if self.menu.clocks => {
+                let most = if self.rng.one_in(2) { 1_000 } else { 15_000 };
+                let millis = self.rng.below(most) as i64;
+                let ahead = if self.rng.one_in(2) { millis } else { -millis };
+                cluster.site.observer.note(format_args!("clock of {machine} {ahead} ms"));
+                cluster.machine(&machine).clock().set_ahead(ahead * 1000);
+                self.later(now, 500..10_000, Undo::Clock(machine));
+            }
+            _ => {}
+        }
+    }
+
+    fn crash(&mut self, cluster: &mut Cluster<'_>, now: Duration, machine: &str, power: bool) {
+        if cluster.crash(machine, power) {
+            self.later(now, 100..6000, Undo::Start(machine.to_owned()));
+        }
+    }
+
+    /// A process that ended by itself is started again after a while, as an operator's
+    /// supervisor would.
+    pub fn ended(&mut self, cluster: &mut Cluster<'_>, machine: &str) {
+        let now = cluster.elapsed();
+        self.crash(cluster, now, machine, false);
+    }
+
+    fn trouble_disk(&mut self, cluster: &mut Cluster<'_>, now: Duration, machine: String) {
+        let before = cluster.machine(&machine).platter().faults();
+        let mut faults = Faults { lying: before.lying, ..Faults::default() };
+        match self.rng.below(4) {
+            0 => faults.failing_changes = 1 + self.rng.below(3) as u32,
+            1 => faults.failing_reads = 1 + self.rng.below(20) as u32,
+            2 => faults.full = true,
+            _ => faults.slowness = Duration::from_millis(1 << self.rng.within(2..12)),
+        }
+        cluster.site.observer.note(format_args!("disk of {machine} {faults:?}"));
+        let fails_for_good = faults.failing_changes > 0;
+        cluster.machine(&machine).platter().set_faults(faults);
+        self.later(now, 500..6000, Undo::Disk(machine.clone()));
+        if fails_for_good {
+            // A volume that failed once is out of service until its server is started again.
+            let at = now + Duration::from_millis(self.rng.within(2000..9000));
+            self.undo.push((at, Undo::Start(machine)));
+        }
+    }
+
+    /// Damages a chunk where it rests, if its metachunk can bear it.
+    fn flip(&mut self, cluster: &mut Cluster<'_>) {
+        let named = cluster.site.observer.named();
+        let Some((volume, chunk)) = self.rng.pick(&named).copied() else { return };
+        let siblings =
+            |c: &&(VolumeId, ChunkName)| c.1.blob == chunk.blob && c.1.metachunk == chunk.metachunk;
+        let durable = named.iter().filter(siblings).count();
+        let flipped = self.flipped.entry((chunk.blob, chunk.metachunk)).or_default();
+        // EC22 needs two of its positions, COPIES3 one: two serve for both.
+        if durable < 3 + flipped.len() || flipped.contains(&chunk.position) {
+            return;
+        }
+        let Some((platter, file)) = cluster.site.observer.whereabouts(volume, &chunk) else {
+            return;
+        };
+        if platter.flip(&file) {
+            flipped.insert(chunk.position);
+            cluster.site.observer.note(format_args!("flip a bit of {chunk} on volume {volume}"));
+        }
+    }
+}

