@@ -67,7 +67,7 @@ fn repeated(cx: &Context, command: &StagePage) -> Result<Answer, Failure> {
 
 fn check_next(command: &StagePage, rows: u32) -> Result<(), Error> {
     let (page, blob) = (command.page, &command.blob);
-    if rows % PAGE_ROWS as u32 != 0 {
+    if !rows.is_multiple_of(PAGE_ROWS as u32) {
         return Err(conflict(format!("the table of blob {blob} ends before page {page}")));
     }
     if page != chunks::pages(rows) {
