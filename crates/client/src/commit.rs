@@ -2,15 +2,16 @@
 
 use crate::{
     Error, Stored,
-    conclude::conclude,
+    conclude::{abort, conclude},
     counters::Counters,
     metadata::{Metadata, ask},
     prepare::Prepared,
     put::Upload,
+    table::new_extents,
     traces::Traces,
     writer::Written,
 };
-use model::{Extent, Version};
+use model::{ContentId, Version};
 use proto::{
     convert::properties_to,
     v1::{self, metadata_client::MetadataClient},
@@ -29,34 +30,36 @@ pub(crate) struct Commit<'a> {
 
 impl Commit<'_> {
     pub(crate) async fn run(self, written: Written) -> Result<Stored, Error> {
-        let request = self.request(&written);
         let place = &self.upload.place;
+        let blobs = [self.prepared.blob];
+        let request = match self.request(&written).await {
+            Ok(request) => request,
+            Err(error) => {
+                // Nothing that names the chunks was sent; what was staged expires otherwise.
+                abort(place, &blobs).await.ok();
+                return Err(error);
+            }
+        };
         let send = |metadata: Arc<Metadata>| {
             let request = request.clone();
             async move { ask!(metadata, place.route(), Write, MetadataClient::commit, request).await }
         };
-        let answer = conclude(place, &[self.prepared.blob], &self.traces, send).await?;
-        Ok(self.stored(written, answer))
+        let answer = conclude(place, &blobs, &self.traces, send).await?;
+        self.stored(written, answer)
     }
 
-    fn request(&self, written: &Written) -> v1::CommitRequest {
+    async fn request(&self, written: &Written) -> Result<v1::CommitRequest, Error> {
         let (upload, prepared) = (self.upload, self.prepared);
-        let extent = (written.size > 0).then(|| Extent {
-            blob: prepared.blob,
-            origin: prepared.blob,
-            policy: prepared.policy.name.clone(),
-            method: prepared.policy.method,
-            chunk_blocks: prepared.policy.chunk_blocks,
-            metachunks: written.metachunks.clone(),
-        });
-        v1::CommitRequest {
+        let extent = (written.size > 0).then(|| prepared.extent(written.metachunks.clone()));
+        let extents = extent.into_iter().collect();
+        Ok(v1::CommitRequest {
             request_id: upload.place.metadata.request_id(),
             account: upload.place.account.to_string(),
             container: upload.place.container.to_string(),
             incarnation: prepared.incarnation,
             object: upload.object.to_string(),
             blob: prepared.blob.0.to_vec(),
-            extent: extent.map(Into::into),
+            extents: new_extents(&upload.place, prepared.incarnation, extents).await?,
             size: written.size,
             hash: Some(written.hash.0.to_vec()),
             md5: written.md5.map(|md5| md5.to_vec()),
@@ -64,21 +67,24 @@ impl Commit<'_> {
             policy: prepared.policy.name.to_string(),
             properties: properties_to(upload.properties.clone()),
             precondition: Some(upload.precondition.clone().into()),
-        }
+            content: upload.content.map(|content| content.0.to_vec()),
+            append: upload.append,
+        })
     }
 
-    fn stored(&self, written: Written, answer: v1::CommitResponse) -> Stored {
+    fn stored(&self, written: Written, answer: v1::CommitResponse) -> Result<Stored, Error> {
         Counters::add(&self.upload.client.counters.bytes_written, written.size);
-        Stored {
-            content: self.prepared.blob.into(),
+        Ok(Stored {
+            content: ContentId::try_from(&answer.content[..])?,
             version: Version(answer.version),
             size: written.size,
+            total: answer.size,
             hash: written.hash,
             md5: written.md5.map(hex::encode),
             policy: self.prepared.policy.name.clone(),
             tolerance: answer.tolerance,
             dropped: answer.dropped,
             failures: written.failures,
-        }
+        })
     }
 }

@@ -28,6 +28,31 @@ impl Place {
     pub(crate) fn route(&self) -> Route {
         Route::Slot(ContainerId::of(&self.account, &self.container).slot())
     }
+
+    /// Makes the container, unless it exists.
+    pub(crate) async fn create_container(&self) -> Result<(), Error> {
+        let request = v1::CreateContainerRequest {
+            request_id: self.metadata.request_id(),
+            account: self.account.to_string(),
+            container: self.container.to_string(),
+            ..Default::default()
+        };
+        let (metadata, route) = (&self.metadata, self.route());
+        ask!(metadata, route, Write, MetadataClient::create_container, request).await?;
+        Ok(())
+    }
+
+    /// What there is of the container.
+    pub(crate) async fn show(&self) -> Result<Container, Error> {
+        let request = v1::ContainerRequest {
+            account: self.account.to_string(),
+            container: self.container.to_string(),
+            id: Vec::new(),
+        };
+        let (metadata, route) = (&self.metadata, self.route());
+        let answer = ask!(metadata, route, Read, MetadataClient::show_container, request).await?;
+        Ok(answer.try_into()?)
+    }
 }
 
 impl Client {
@@ -71,15 +96,7 @@ impl Client {
         account: &AccountName,
         container: &ContainerName,
     ) -> Result<Container, Error> {
-        let request = v1::ContainerRequest {
-            account: account.to_string(),
-            container: container.to_string(),
-            id: Vec::new(),
-        };
-        let route = self.place(account, container).route();
-        let answer =
-            ask!(self.inner.metadata, route, Read, MetadataClient::show_container, request).await?;
-        Ok(answer.try_into()?)
+        self.place(account, container).show().await
     }
 
     /// Changes the properties and settings of a container.
@@ -289,6 +306,12 @@ impl ListObjects {
     /// Every version and delete marker, newest first, not only the newest live ones.
     pub fn versions(mut self, versions: bool) -> Self {
         self.query.versions = versions;
+        self
+    }
+
+    /// Gives entries with their user properties.
+    pub fn properties(mut self, properties: bool) -> Self {
+        self.query.properties = properties;
         self
     }
 

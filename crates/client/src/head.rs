@@ -2,7 +2,7 @@
 
 use crate::{
     ChunkState, Client, Error, VolumeRef, changes::awaitable, client::Inner, container::Place,
-    locate::locate,
+    locate::locate, object::show,
 };
 use futures::{StreamExt, stream};
 use model::{AccountName, ChunkName, ContainerName, Extent, ObjectName, Version, VolumeId};
@@ -69,18 +69,23 @@ impl HeadObject {
     }
 
     async fn run(self) -> Result<bool, Error> {
-        let (object, volumes) = match locate(&self.place, &self.object, self.version).await {
-            Ok(located) => located,
+        match self.is_complete().await {
+            // There is nothing of it to read.
+            Err(Error::Drained(_)) => Ok(false),
             Err(Error::NoSuchAccount(_) | Error::NoSuchContainer(_) | Error::NoSuchObject(_)) => {
-                return Ok(false);
+                Ok(false)
             }
-            Err(error) => return Err(error),
-        };
+            outcome => outcome,
+        }
+    }
+
+    async fn is_complete(&self) -> Result<bool, Error> {
+        if self.trust == TrustLevel::Metadata {
+            return Ok(!show(&self.place, &self.object, self.version).await?.entry.marker);
+        }
+        let (object, volumes) = locate(&self.place, &self.object, self.version).await?;
         if object.entry.marker {
             return Ok(false);
-        }
-        if self.trust == TrustLevel::Metadata {
-            return Ok(true);
         }
         let volumes = volumes.into_iter().map(|v| (v.id, v)).collect();
         let mut asked = Vec::new();

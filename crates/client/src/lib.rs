@@ -38,12 +38,14 @@
 //!
 //! # Modules
 //!
-//! - `client`, `account`, `container`, `object`, `put`, `get`, `head`, `locate`, `delete`,
-//!   `resolve`, `timings`, `cluster`: the interface.
+//! - `client`, `account`, `container`, `object`, `put`, `get`, `head`, `locate`, `delete`, `link`,
+//!   `truncate`, `drain`, `sweep`, `refresh`, `snapshot`, `resolve`, `timings`, `cluster`: the
+//!   interface.
 //! - `metadata`: which server to ask, and again until the deadline.
 //! - `plan`: writing and reading a metachunk as pure state machines.
-//! - `prepare`, `writing`, `writer`, `commit`, `conclude`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
+//! - `prepare`, `writing`, `writer`, `table`, `commit`, `conclude`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
 //! - `reader`, `metachunk`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
+//! - `copy`: the chunks of a link, copied where they are.
 //! - `servers`: one chunk, one request.
 #![forbid(unsafe_code)]
 
@@ -55,15 +57,18 @@ mod cluster;
 mod commit;
 mod conclude;
 mod container;
+mod copy;
 mod counters;
 mod damage;
 mod delete;
 mod download;
+mod drain;
 mod error;
 mod get;
 mod head;
 mod health;
 mod lane;
+mod link;
 mod locate;
 mod memory;
 mod metachunk;
@@ -75,13 +80,18 @@ mod put;
 mod random;
 mod range;
 mod reader;
+mod refresh;
 mod resolve;
 mod row;
 mod servers;
+mod snapshot;
 mod source;
 mod stripe;
+mod sweep;
+mod table;
 mod timings;
 mod traces;
+mod truncate;
 mod writer;
 mod writing;
 
@@ -93,24 +103,30 @@ pub use counters::Counters;
 pub use damage::{Damage, DamageKind, Damages};
 pub use delete::{DeleteObject, Deleted};
 pub use download::Download;
+pub use drain::DrainObject;
 pub use error::{Error, VolumeFailure};
 pub use get::GetObject;
 pub use head::{HeadObject, TrustLevel};
+pub use link::{Link, LinkObject, Linked};
 pub use locate::{LocateObject, Located, LocatedChunk};
 pub use object::{ShowObject, UpdateObject};
 pub use put::{PutObject, Stored};
 pub use random::FillRandom;
 pub use range::ByteRange;
 pub use servers::{ChunkFooter, ChunkState, VolumeRef};
+pub use snapshot::{Snapshot, SnapshotContainer};
 pub use source::Source;
+pub use sweep::{FlushContainer, PurgeContainer, Removed};
 pub use timings::{Stages, Timings};
+pub use truncate::{TruncateObject, Truncated};
 
 pub use model::{
     Account, AccountName, Administrative, BlobId, Body, ChunkName, ClusterId, ClusterMap,
-    Container, ContainerEntry, ContainerId, ContainerName, ErrorKind, Extent, Hash, ListedName,
-    Listing, Liveness, Location, Metachunk, Method, Node, NodeId, Object, ObjectEntry, ObjectName,
-    Partition, PartitionId, PartitionTable, Policy, PolicyName, Precondition, Properties, Slot,
-    SmallObjects, Subject, Version, Versioning, Volume, VolumeId, WriteId,
+    Container, ContainerEntry, ContainerId, ContainerName, ContentId, ErrorKind, Extent, Frozen,
+    Hash, ListedName, Listing, Liveness, Location, Metachunk, Method, Node, NodeId, Object,
+    ObjectEntry, ObjectName, Partition, PartitionId, PartitionTable, Policy, PolicyName,
+    Precondition, Properties, Slot, SmallObjects, Subject, Version, Versioning, Volume, VolumeId,
+    WriteId,
 };
 pub use transport::{AccessKey, BoxIo, Connect, LocalConnector, TcpConnector};
 

@@ -96,9 +96,12 @@ impl Refusal {
             error.kind = ErrorKind::Unavailable;
         }
         let moved = error.subject == Subject::Partition;
+        // A frozen container stays so for longer than a call lasts: its caller decides.
+        let frozen = error.kind == ErrorKind::Unavailable && error.subject == Subject::Container;
         Self {
             repeat: moved
-                || matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Indeterminate),
+                || (!frozen
+                    && matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Indeterminate)),
             unknown: error.kind == ErrorKind::Indeterminate,
             leader: proto::leader_of(status).map(str::to_owned),
             error,
@@ -178,6 +181,11 @@ impl Metadata {
     /// A new request id.
     pub(crate) fn request_id(&self) -> Vec<u8> {
         self.random.bytes::<16>().to_vec()
+    }
+
+    /// Random bytes, for an id.
+    pub(crate) fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        self.random.bytes()
     }
 
     /// Calls until there is a definite answer or the deadline passes.

@@ -5,7 +5,6 @@ use crate::{
     changes::{Changes, awaitable, changes_properties},
     container::Place,
     get::GetObject,
-    locate::locate,
     metadata::ask,
     put::PutObject,
 };
@@ -27,6 +26,20 @@ impl Client {
         PutObject::new(self.inner.clone(), self.place(account, container), object, source.into())
     }
 
+    /// Adds to the end of an object, or stores one where there is none. The version and the
+    /// content id stay, and properties are added to those there are; the hash of the content is
+    /// not known afterwards, unless it was empty. The object's own policy is used, not one that
+    /// is asked for. It is one commit: readers see the object before or after it.
+    pub fn append_object(
+        &self,
+        account: &AccountName,
+        container: &ContainerName,
+        object: &ObjectName,
+        source: impl Into<Source>,
+    ) -> PutObject {
+        self.put_object(account, container, object, source).append()
+    }
+
     /// Reads an object, whole or in parts.
     pub fn get_object(
         &self,
@@ -45,8 +58,8 @@ impl Client {
         }
     }
 
-    /// What is known of an object, without its bytes. A delete marker is shown too, when it is
-    /// the version asked for or the latest.
+    /// What is known of an object, without its bytes and its chunk tables. A delete marker is
+    /// shown too when it is the version asked for, and so is what was drained.
     pub fn show_object(
         &self,
         account: &AccountName,
@@ -72,6 +85,22 @@ impl Client {
     }
 }
 
+/// A version of an object without its chunk tables.
+pub(crate) async fn show(
+    place: &Place,
+    object: &ObjectName,
+    version: Option<Version>,
+) -> Result<Object, Error> {
+    let request = v1::LocateRequest {
+        account: place.account.to_string(),
+        container: place.container.to_string(),
+        object: object.to_string(),
+        version: version.map(|v| v.0),
+    };
+    let (metadata, route) = (&place.metadata, place.route());
+    Ok(ask!(metadata, route, Read, MetadataClient::show_object, request).await?.try_into()?)
+}
+
 /// Shows an object when awaited.
 #[must_use = "nothing happens until it is awaited"]
 pub struct ShowObject {
@@ -90,7 +119,7 @@ impl ShowObject {
     }
 
     async fn run(self) -> Result<Object, Error> {
-        Ok(locate(&self.place, &self.object, self.version).await?.0)
+        show(&self.place, &self.object, self.version).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! Asking where an upload's chunks go.
 
-use crate::{Error, VolumeRef, container::Place, metadata::ask, row::Placed, writer::Placer};
+use crate::{
+    Error, VolumeRef, container::Place, copy::NewNames, metadata::ask, row::Placed, writer::Placer,
+};
 use futures::future::BoxFuture;
-use model::{BlobId, Policy, PolicyName, VolumeId, WriteId};
+use model::{BlobId, Extent, JobId, Metachunk, ObjectName, Policy, PolicyName, VolumeId, WriteId};
 use proto::v1::{self, metadata_client::MetadataClient};
 use std::collections::BTreeMap;
 
@@ -22,9 +24,25 @@ pub(crate) struct MetadataPlacer {
     pub(crate) size: Option<u64>,
     /// The blob of an upload under way; empty for its first call.
     pub(crate) blob: Vec<u8>,
+    /// The object that the bytes are to be added to.
+    pub(crate) append_to: Option<ObjectName>,
+    /// What is written takes the place of more than it is.
+    pub(crate) shrinks: bool,
 }
 
 impl MetadataPlacer {
+    /// For the first metachunks of what is to be written in a container.
+    pub(crate) fn first(place: &Place) -> Self {
+        Self {
+            place: place.clone(),
+            policy: None,
+            size: None,
+            blob: Vec::new(),
+            append_to: None,
+            shrinks: false,
+        }
+    }
+
     pub(crate) async fn prepare(
         &self,
         count: u32,
@@ -38,11 +56,59 @@ impl MetadataPlacer {
             blob: self.blob.clone(),
             metachunks: count,
             avoid: avoid.into_iter().map(|v| v.0).collect(),
+            append_to: self.append_to.as_ref().map(ToString::to_string),
+            shrinks: self.shrinks,
+            ..Default::default()
         };
         let route = self.place.route();
         let answer =
             ask!(self.place.metadata, route, Read, MetadataClient::prepare, request).await?;
         Prepared::try_from(answer)
+    }
+}
+
+/// Names for the copies of so many extents. `size` is that of the whole content; `job` makes the
+/// snapshot that the container is to become.
+pub(crate) async fn prepare_names(
+    place: &Place,
+    extents: usize,
+    size: u64,
+    job: Option<JobId>,
+) -> Result<NewNames, Error> {
+    let request = v1::PrepareRequest {
+        account: place.account.to_string(),
+        container: place.container.to_string(),
+        size: Some(size),
+        // What the source holds may be more than its quota allows by now.
+        shrinks: job.is_some(),
+        blobs: extents as u32,
+        job: job.map(|job| job.0.to_vec()),
+        ..Default::default()
+    };
+    let (metadata, route) = (&place.metadata, place.route());
+    let answer = ask!(metadata, route, Read, MetadataClient::prepare, request).await?;
+    let blobs = answer.blobs.iter().map(|blob| BlobId::try_from(&blob[..]));
+    let blobs: Vec<_> = blobs.collect::<Result<_, _>>()?;
+    if blobs.len() != extents {
+        return Err(Error::internal(format!(
+            "{extents} blob ids were asked for, and {} came",
+            blobs.len()
+        )));
+    }
+    Ok(NewNames { incarnation: answer.incarnation, blobs, write: WriteId(answer.write) })
+}
+
+impl Prepared {
+    /// The extent that was written under it.
+    pub(crate) fn extent(&self, metachunks: Vec<Metachunk>) -> Extent {
+        Extent {
+            blob: self.blob,
+            origin: self.blob,
+            policy: self.policy.name.clone(),
+            method: self.policy.method,
+            chunk_blocks: self.policy.chunk_blocks,
+            metachunks,
+        }
     }
 }
 

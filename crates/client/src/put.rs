@@ -6,7 +6,6 @@ use crate::{
     client::Inner,
     commit::Commit,
     container::Place,
-    metadata::ask,
     prepare::{MetadataPlacer, Prepared},
     source::Source,
     timings::{Stopwatch, Timings},
@@ -15,7 +14,6 @@ use crate::{
     writing::Writing,
 };
 use model::{ContentId, Hash, ObjectName, Policy, PolicyName, Precondition, Properties, Version};
-use proto::v1::{self, metadata_client::MetadataClient};
 use serde::Serialize;
 use std::{future::Future, sync::Arc};
 use tokio::time::Instant;
@@ -27,11 +25,13 @@ pub struct Stored {
     pub content: ContentId,
     /// The version it became.
     pub version: Version,
-    /// Bytes of content.
+    /// Bytes that were uploaded.
     pub size: u64,
-    /// BLAKE3 of the content.
+    /// Bytes of the version's content: more than were uploaded, after an append.
+    pub total: u64,
+    /// BLAKE3 of what was uploaded.
     pub hash: Hash,
-    /// MD5 of the content in hexadecimal, if it was asked for.
+    /// MD5 of what was uploaded in hexadecimal, if it was asked for.
     pub md5: Option<String>,
     /// The policy it was written with.
     pub policy: PolicyName,
@@ -103,6 +103,8 @@ pub(crate) struct Upload {
     pub(crate) precondition: Precondition,
     md5: bool,
     autocreate: bool,
+    pub(crate) content: Option<ContentId>,
+    pub(crate) append: bool,
     timings: Option<Timings>,
     pub(crate) properties: Properties,
 }
@@ -127,6 +129,8 @@ impl PutObject {
             precondition: Precondition::None,
             md5: false,
             autocreate: true,
+            content: None,
+            append: false,
             timings: None,
             properties: Properties::new(),
         };
@@ -177,6 +181,19 @@ impl PutObject {
         self
     }
 
+    /// The id of the content, which must be new in the container; of an append to an object that
+    /// is there, it must be that object's. One is drawn otherwise.
+    pub fn content(mut self, content: ContentId) -> Self {
+        self.upload.content = Some(content);
+        self
+    }
+
+    /// Adds to the object, if it is there.
+    pub(crate) fn append(mut self) -> Self {
+        self.upload.append = true;
+        self
+    }
+
     /// When the upload is given up, if it is not committed by then: no object is left.
     pub fn deadline(mut self, deadline: impl Into<Instant>) -> Self {
         let place = &mut self.upload.place;
@@ -209,6 +226,7 @@ impl PutObject {
                 object: &upload.object,
                 prepared: &prepared,
                 traces: &traces,
+                shrinks: false,
             };
             let written = upload.in_time("writing", writing.run(source, md5)).await?;
             watch.lap(|s| &mut s.upload);
@@ -263,10 +281,10 @@ impl Upload {
 
     async fn prepare(&self, size: Option<u64>) -> Result<Prepared, Error> {
         let placer = MetadataPlacer {
-            place: self.place.clone(),
             policy: self.policy.clone(),
             size,
-            blob: Vec::new(),
+            append_to: self.append.then(|| self.object.clone()),
+            ..MetadataPlacer::first(&self.place)
         };
         // The policy is not known yet; what it does not need of this is cheap.
         let count = match size {
@@ -275,23 +293,10 @@ impl Upload {
         };
         match placer.prepare(count, Vec::new()).await {
             Err(Error::NoSuchContainer(_) | Error::NoSuchAccount(_)) if self.autocreate => {
-                self.create_container().await?;
+                self.place.create_container().await?;
                 placer.prepare(count, Vec::new()).await
             }
             other => other,
         }
-    }
-
-    async fn create_container(&self) -> Result<(), Error> {
-        let metadata = &self.place.metadata;
-        let request = v1::CreateContainerRequest {
-            request_id: metadata.request_id(),
-            account: self.place.account.to_string(),
-            container: self.place.container.to_string(),
-            ..Default::default()
-        };
-        let route = self.place.route();
-        ask!(metadata, route, Write, MetadataClient::create_container, request).await?;
-        Ok(())
     }
 }

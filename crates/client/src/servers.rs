@@ -107,6 +107,23 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an error's explanation that are read.
 const MAX_EXPLANATION_BYTES: usize = 4096;
 
+/// How long the copy of a chunk may take: where a volume knows no links, its bytes are copied.
+const COPY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a chunk was not copied.
+#[derive(Debug)]
+pub(crate) enum NotCopied {
+    /// The volume has no such chunk.
+    Missing,
+    /// It refused, or did not answer.
+    Failed {
+        /// For people.
+        reason: String,
+        /// Whether the volume had no room for it.
+        full: bool,
+    },
+}
+
 /// Why a chunk was not stored.
 #[derive(Debug)]
 pub(crate) struct NotStored {
@@ -303,6 +320,33 @@ impl ChunkServers {
         let end = Limited::new(response.into_body(), MAX_FOOTER_BYTES).collect().await;
         let end = end.map_err(|error| Loss::Unreachable(error.to_string()))?.to_bytes();
         Ok((all, end))
+    }
+
+    /// Gives a chunk a second name on its volume, durably. It is asked once: after an answer that
+    /// was lost, nobody could tell whether the name that is there is durable.
+    pub(crate) async fn copy(
+        &self,
+        volume: &VolumeRef,
+        from: &ChunkName,
+        to: &ChunkName,
+    ) -> Result<(), NotCopied> {
+        let failed = |reason| NotCopied::Failed { reason, full: false };
+        let copy = Method::from_bytes(b"COPY").map_err(|error| failed(error.to_string()))?;
+        let request = request(copy, volume.id, from)
+            .header("destination", to.to_string())
+            .body(transport::full_body(Bytes::new()));
+        let response = timeout(COPY_TIMEOUT, self.send(volume, request))
+            .await
+            .map_err(|_| failed(format!("no answer within {COPY_TIMEOUT:?}")))?
+            .map_err(failed)?;
+        match response.status() {
+            StatusCode::CREATED => Ok(()),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(NotCopied::Missing),
+            status => {
+                let full = status == StatusCode::INSUFFICIENT_STORAGE;
+                Err(NotCopied::Failed { reason: explain(response).await, full })
+            }
+        }
     }
 
     /// Deletes a chunk; says whether it was there.

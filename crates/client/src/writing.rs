@@ -21,6 +21,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) object: &'a ObjectName,
     pub(crate) prepared: &'a Prepared,
     pub(crate) traces: &'a Arc<Traces>,
+    /// It takes the place of more than it is.
+    pub(crate) shrinks: bool,
 }
 
 impl Writing<'_> {
@@ -46,11 +48,11 @@ impl Writing<'_> {
             error: Default::default(),
         };
         let placer = MetadataPlacer {
-            place: self.place.clone(),
             // A size that is known by now must not choose another policy in mid-content.
             policy: Some(prepared.policy.name.clone()),
-            size: None,
             blob: prepared.blob.0.to_vec(),
+            shrinks: self.shrinks,
+            ..MetadataPlacer::first(self.place)
         };
         let memory = self.client.memory.clone();
         let placed = prepared.placed.clone();

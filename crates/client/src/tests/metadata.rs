@@ -121,7 +121,8 @@ impl Metadata for Server {
 
     async fn commit(&self, request: Request<v1::CommitRequest>) -> Answer<v1::CommitResponse> {
         self.script.act(self.name, "commit", request.into_inner().request_id)?;
-        Ok(Response::new(v1::CommitResponse { version: 70, ..Default::default() }))
+        let content = vec![3; 16];
+        Ok(Response::new(v1::CommitResponse { version: 70, content, ..Default::default() }))
     }
 
     async fn abort(&self, request: Request<v1::AbortRequest>) -> Answer<v1::Empty> {
@@ -138,6 +139,23 @@ impl Metadata for Server {
         update_container: UpdateContainerRequest => Empty;
         delete_container: DeleteContainerRequest => Empty;
         list_objects: ListObjectsRequest => ListObjectsResponse;
+        refresh_account: AccountStepRequest => StepResponse;
+        flush_account: AccountStepRequest => StepResponse;
+        purge_container: PurgeContainerRequest => PurgeContainerResponse;
+        flush_container: FlushContainerRequest => FlushResponse;
+        refresh_container: RefreshContainerRequest => RefreshContainerResponse;
+        set_frozen: SetFrozenRequest => Empty;
+        stage_page: StagePageRequest => Empty;
+        show_object: LocateRequest => Object;
+        resolve_content: ResolveContentRequest => ResolveContentResponse;
+        truncate_object: TruncateObjectRequest => CommitResponse;
+        drain_object: DrainObjectRequest => Empty;
+        create_snapshot: CreateSnapshotRequest => CreateSnapshotResponse;
+        list_snapshot: ListSnapshotRequest => ListObjectsResponse;
+        import_version: ImportVersionRequest => Empty;
+        drop_imported: DropImportedRequest => Empty;
+        publish_snapshot: PublishSnapshotRequest => Empty;
+        discard_snapshot: DiscardSnapshotRequest => FlushResponse;
         locate: LocateRequest => LocateResponse;
         delete_object: DeleteObjectRequest => DeleteObjectResponse;
         delete_objects: DeleteObjectsRequest => DeleteObjectsResponse;

@@ -2,13 +2,17 @@
 //! into a command or a read of the right partition, and the outcome into a message.
 
 mod accounts;
+mod commit;
 mod containers;
+mod contents;
 mod delete;
 mod directory;
 mod metadata;
 mod objects;
 mod peer;
 mod prepare;
+mod snapshot;
+mod sweep;
 
 use crate::{
     node::Node,

@@ -1,19 +1,10 @@
 //! Objects.
 
-use super::{Services, changes_from, container_of, mismatched, prepare::references, read_failed};
-use crate::partition::{Partition, Refusal};
-use model::{
-    BlobId, ChunkName, ContainerId, Error, ErrorKind, Extent, ObjectName, Precondition, Version,
-    VolumeId,
-};
-use proto::{
-    convert::{hash_from, md5_from, properties_from},
-    v1,
-};
-use state::{
-    Answer, Command, Commit, CommitExtent, CommitMode, Damage, MAX_INLINE_ROWS, PAGE_ROWS, Rows,
-    StagePage, UpdateObject,
-};
+use super::{Services, changes_from, container_of, prepare::references, read_failed};
+use crate::partition::Refusal;
+use model::{ChunkName, Error, ObjectName, Precondition, Version, VolumeId};
+use proto::{convert::properties_to, v1};
+use state::{Command, Damage, UpdateObject};
 
 /// Most chunks in one report of damage.
 const MAX_DAMAGES: usize = 1024;
@@ -26,82 +17,19 @@ impl Services {
         self.0.0.config.delete_grace.as_micros() as u64
     }
 
-    pub(super) async fn commit(
+    /// A version without its chunk table, also where its content was drained.
+    pub(super) async fn show_object(
         &self,
-        message: v1::CommitRequest,
-    ) -> Result<v1::CommitResponse, Refusal> {
+        message: v1::LocateRequest,
+    ) -> Result<v1::Object, Refusal> {
         let (_, _, container) = container_of(&message.account, &message.container)?;
-        let partition = self.0.of_container(&container)?;
-        let extent: Option<Extent> = message.extent.map(TryInto::try_into).transpose()?;
-        let extent = match extent {
-            Some(extent) if extent.metachunks.len() > MAX_INLINE_ROWS => {
-                Some(self.stage(partition, &container, message.incarnation, extent).await?)
-            }
-            short => short.map(CommitExtent::from),
-        };
-        let command = Command::Commit(Box::new(Commit {
-            container,
-            incarnation: message.incarnation,
-            object: message.object.parse()?,
-            mode: CommitMode::Create,
-            content: None,
-            blob: BlobId::try_from(&message.blob[..])?,
-            extents: extent.into_iter().collect(),
-            size: message.size,
-            hash: hash_from(message.hash)?,
-            md5: md5_from(message.md5)?,
-            mime_type: message.mime_type,
-            policy: message.policy.parse()?,
-            properties: properties_from(message.properties)?,
-            precondition: message.precondition.unwrap_or_default().into(),
-            delete_grace: self.grace(),
-        }));
-        match self.propose(partition, &message.request_id, command).await? {
-            Answer::Committed { version, tolerance, dropped, .. } => {
-                Ok(v1::CommitResponse { version: version.0, tolerance, dropped })
-            }
-            other => Err(mismatched(other)),
-        }
-    }
-
-    /// Stages the rows of an extent that are too many for its commit.
-    async fn stage(
-        &self,
-        partition: &Partition,
-        container: &ContainerId,
-        incarnation: u64,
-        extent: Extent,
-    ) -> Result<CommitExtent, Refusal> {
-        for (page, rows) in (0..).zip(extent.metachunks.chunks(PAGE_ROWS)) {
-            let command = Command::StagePage(Box::new(StagePage {
-                container: *container,
-                incarnation,
-                blob: extent.blob,
-                method: extent.method,
-                chunk_blocks: extent.chunk_blocks,
-                page,
-                rows: rows.to_vec(),
-            }));
-            match partition.propose(self.0.now(), None, command).await {
-                Ok(_) => {}
-                // Committed before, perhaps by this very request: the commit knows.
-                Err(Refusal::Failed(error)) if error.kind == ErrorKind::Conflict => break,
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        let rows = Rows::Staged(extent.metachunks.len() as u32);
-        Ok(CommitExtent { rows, ..CommitExtent::from(Extent { metachunks: Vec::new(), ..extent }) })
-    }
-
-    pub(super) async fn abort(&self, message: v1::AbortRequest) -> Result<v1::Empty, Refusal> {
-        let (_, _, container) = container_of(&message.account, &message.container)?;
-        let partition = self.0.of_container(&container)?;
-        let blob = BlobId::try_from(&message.blob[..])?;
-        if blob.slot() != container.slot() {
-            return Err(Error::invalid("the blob was not prepared for this container").into());
-        }
-        self.propose(partition, &message.request_id, Command::Abort { blob }).await?;
-        Ok(v1::Empty {})
+        let name: ObjectName = message.object.parse()?;
+        let view = self.0.of_container(&container)?.read().await?;
+        let version = message.version.map(Version);
+        let (entry, properties) =
+            state::read::show_object(&*view, &container, &name, version).map_err(read_failed)?;
+        let properties = properties_to(properties);
+        Ok(v1::Object { entry: Some(entry.into()), properties, extents: Vec::new() })
     }
 
     pub(super) async fn locate(

@@ -2,13 +2,19 @@
 
 use super::{Services, container_of, read_failed};
 use crate::partition::Refusal;
-use model::{BlobId, ClusterMap, Error, ErrorKind, Method, Policy, Subject, VolumeId, WriteId};
+use model::{
+    BlobId, ClusterMap, ContainerId, Error, ErrorKind, JobId, Method, ObjectName, Policy, Subject,
+    VolumeId, WriteId,
+};
 use placement::Placement;
 use proto::v1;
 use std::collections::BTreeSet;
 
 /// Most metachunks placed in one call.
 const MAX_METACHUNKS: u32 = 16;
+
+/// Most blob ids given by one call; a version has no more extents.
+const MAX_BLOBS: u32 = 1024;
 
 /// Spare volumes offered beside those of a metachunk.
 const SPARES: usize = 3;
@@ -20,12 +26,43 @@ impl Services {
     ) -> Result<v1::PrepareResponse, Refusal> {
         self.check_room()?;
         let (_, _, id) = container_of(&message.account, &message.container)?;
-        let asked = message.policy.map(|p| p.parse()).transpose()?;
         let view = self.0.of_container(&id)?.read().await?;
-        let container = state::read::show_container(&*view, &id).map_err(read_failed)?;
-        check_quota(&container, message.size.unwrap_or(0))?;
+        // Minted from log time, which the fence is compared with.
+        let log_time = state::read::status(&*view).map_err(read_failed)?.log_time.max(self.0.now());
+        let container = match &message.job {
+            // Only the job that makes a snapshot sees its target, which nothing else writes to.
+            Some(job) => {
+                state::read::show_snapshot_target(&*view, &id, &JobId::try_from(&job[..])?)
+            }
+            None => state::read::show_container(&*view, &id),
+        };
+        let container = container.map_err(read_failed)?;
+        check_frozen(&container, log_time)?;
+        if !message.shrinks {
+            check_quota(&container, message.size.unwrap_or(0))?;
+        }
+        let write = WriteId::new(log_time / 1000, u16::from_le_bytes(self.0.0.seams.bytes()));
+        let new_blob = || BlobId::new(id.slot(), self.0.0.seams.bytes());
+        let prepared = v1::PrepareResponse {
+            container_id: id.0.to_vec(),
+            incarnation: container.incarnation,
+            write: write.0,
+            ..Default::default()
+        };
+        if message.blobs > 0 {
+            let blobs = (0..message.blobs.min(MAX_BLOBS)).map(|_| new_blob().0.to_vec());
+            return Ok(v1::PrepareResponse { blobs: blobs.collect(), ..prepared });
+        }
+        let asked = message.policy.map(|p| p.parse()).transpose()?;
         let map = self.0.0.registry.map()?;
-        let policy = map.choose_policy(asked.as_ref(), container.policy.as_ref(), message.size)?;
+        let policy = match message.append_to {
+            Some(name) => policy_of(&*view, &id, &name.parse()?, &map)?,
+            None => None,
+        };
+        let policy = match policy {
+            Some(policy) => policy,
+            None => map.choose_policy(asked.as_ref(), container.policy.as_ref(), message.size)?,
+        };
 
         let avoid: Vec<_> = message.avoid.into_iter().map(VolumeId).collect();
         let count = message.metachunks.clamp(1, MAX_METACHUNKS);
@@ -33,21 +70,16 @@ impl Services {
             .map(|_| self.place(&map, policy, &avoid))
             .collect::<Result<Vec<_>, Error>>()?;
         let blob = match &message.blob[..] {
-            [] => BlobId::new(id.slot(), self.0.0.seams.bytes()),
+            [] => new_blob(),
             given => BlobId::try_from(given)?,
         };
-        // Minted from log time, which the fence is compared with.
-        let log_time = state::read::status(&*view).map_err(read_failed)?.log_time.max(self.0.now());
-        let write = WriteId::new(log_time / 1000, u16::from_le_bytes(self.0.0.seams.bytes()));
         let width = policy.method.width();
         Ok(v1::PrepareResponse {
-            container_id: id.0.to_vec(),
-            incarnation: container.incarnation,
             blob: blob.0.to_vec(),
-            write: write.0,
             policy: Some(policy.clone().into()),
             volumes: references(&map, placements.iter().flat_map(all_volumes)),
             placements: placements.into_iter().map(|p| placement_to(p, width)).collect(),
+            ..prepared
         })
     }
 
@@ -89,6 +121,37 @@ fn narrower(method: Method, volumes: usize) -> Option<Method> {
         }
     };
     narrower.checked().ok()
+}
+
+/// The policy of an object that is to be appended to, if it is there and the cluster still has
+/// its policy.
+fn policy_of<'a>(
+    view: &dyn store::Read,
+    container: &ContainerId,
+    object: &ObjectName,
+    map: &'a ClusterMap,
+) -> Result<Option<&'a Policy>, Refusal> {
+    match state::read::show_object(view, container, object, None) {
+        // Said before the bytes are written in vain.
+        Ok((entry, _)) if entry.drained => Err(Error::new(
+            ErrorKind::Drained,
+            Subject::Object,
+            format!("the content of object {object} was drained"),
+        )
+        .into()),
+        Ok((entry, _)) => Ok(map.policy(&entry.policy).ok()),
+        Err(state::Failure::Refused(error)) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(failure) => Err(read_failed(failure)),
+    }
+}
+
+/// A commit would be refused: better before the bytes are written than afterwards.
+fn check_frozen(container: &model::Container, now: u64) -> Result<(), Error> {
+    if !container.frozen.at(now) {
+        return Ok(());
+    }
+    let message = format!("container {} is frozen and takes no writes", container.name);
+    Err(Error::new(ErrorKind::Unavailable, Subject::Container, message))
 }
 
 fn check_quota(container: &model::Container, size: u64) -> Result<(), Error> {

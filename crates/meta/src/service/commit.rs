@@ -1,0 +1,98 @@
+//! What makes writes part of versions: staged pages, commits, and aborts that keep them out.
+
+use super::{Services, container_of, mismatched};
+use crate::partition::Refusal;
+use model::{BlobId, ContentId, Error, Extent, Metachunk};
+use proto::{
+    convert::{hash_from, md5_from, properties_from},
+    v1,
+};
+use state::{Answer, Command, Commit, CommitExtent, CommitMode, Rows, StagePage};
+
+impl Services {
+    pub(super) async fn stage_page(
+        &self,
+        message: v1::StagePageRequest,
+    ) -> Result<v1::Empty, Refusal> {
+        let (_, _, container) = container_of(&message.account, &message.container)?;
+        let partition = self.0.of_container(&container)?;
+        let rows = message.rows.into_iter().map(Metachunk::try_from);
+        let command = Command::StagePage(Box::new(StagePage {
+            container,
+            incarnation: message.incarnation,
+            blob: BlobId::try_from(&message.blob[..])?,
+            method: message.chunk_method.parse()?,
+            chunk_blocks: message.chunk_blocks,
+            page: message.page,
+            rows: rows.collect::<Result<_, _>>()?,
+        }));
+        self.propose(partition, &message.request_id, command).await?;
+        Ok(v1::Empty {})
+    }
+
+    pub(super) async fn commit(
+        &self,
+        message: v1::CommitRequest,
+    ) -> Result<v1::CommitResponse, Refusal> {
+        let (_, _, container) = container_of(&message.account, &message.container)?;
+        let partition = self.0.of_container(&container)?;
+        let content = message.content.map(|id| ContentId::try_from(&id[..])).transpose()?;
+        let command = Command::Commit(Box::new(Commit {
+            container,
+            incarnation: message.incarnation,
+            object: message.object.parse()?,
+            mode: if message.append { CommitMode::Append } else { CommitMode::Create },
+            content,
+            blob: BlobId::try_from(&message.blob[..])?,
+            extents: extents_from(message.extents)?,
+            size: message.size,
+            hash: hash_from(message.hash)?,
+            md5: md5_from(message.md5)?,
+            mime_type: message.mime_type,
+            policy: message.policy.parse()?,
+            properties: properties_from(message.properties)?,
+            precondition: message.precondition.unwrap_or_default().into(),
+            delete_grace: self.grace(),
+        }));
+        committed(self.propose(partition, &message.request_id, command).await?)
+    }
+
+    pub(super) async fn abort(&self, message: v1::AbortRequest) -> Result<v1::Empty, Refusal> {
+        let (_, _, container) = container_of(&message.account, &message.container)?;
+        let partition = self.0.of_container(&container)?;
+        let blob = BlobId::try_from(&message.blob[..])?;
+        if blob.slot() != container.slot() {
+            return Err(Error::invalid("the blob was not prepared for this container").into());
+        }
+        self.propose(partition, &message.request_id, Command::Abort { blob }).await?;
+        Ok(v1::Empty {})
+    }
+}
+
+/// What a commit or a truncation answered.
+pub(super) fn committed(answer: Answer) -> Result<v1::CommitResponse, Refusal> {
+    match answer {
+        Answer::Committed { version, content, size, tolerance, dropped } => {
+            let (version, content) = (version.0, content.0.to_vec());
+            Ok(v1::CommitResponse { version, tolerance, dropped, content, size })
+        }
+        other => Err(mismatched(other)),
+    }
+}
+
+/// The extents that a command brings.
+pub(super) fn extents_from(extents: Vec<v1::NewExtent>) -> Result<Vec<CommitExtent>, Error> {
+    extents.into_iter().map(extent_from).collect()
+}
+
+pub(super) fn extent_from(message: v1::NewExtent) -> Result<CommitExtent, Error> {
+    let extent = message.extent.ok_or_else(|| Error::invalid("an extent is missing"))?;
+    let extent = Extent::try_from(extent)?;
+    match message.staged_rows {
+        None => Ok(extent.into()),
+        Some(_) if !extent.metachunks.is_empty() => {
+            Err(Error::invalid("an extent's rows are either staged or with it, not both"))
+        }
+        Some(rows) => Ok(CommitExtent { rows: Rows::Staged(rows), ..extent.into() }),
+    }
+}
