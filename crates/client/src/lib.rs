@@ -47,7 +47,12 @@
 //! - `reader`, `metachunk`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
 //! - `copy`: the chunks of a link, copied where they are.
 //! - `servers`: one chunk, one request.
+//!
+//! Who comes from OpenIO finds every operation of its API, and what is different, in [`openio`].
 #![forbid(unsafe_code)]
+
+#[doc = include_str!("../OPENIO.md")]
+pub mod openio {}
 
 mod account;
 mod blocks;
