@@ -11,6 +11,14 @@ use transport::Secret;
 
 const VOLUMES: usize = 9;
 
+/// A policy whose metachunks are a single block, beside those that exist from the start.
+const CONFIG: &str = r#"
+[[policy]]
+name = "SHORT"
+method = "plain/nb_copy=1"
+chunk_blocks = 1
+"#;
+
 /// A process that ends with this.
 pub struct Daemon {
     child: Child,
@@ -55,10 +63,12 @@ impl Cluster {
         let secret = Secret::new(blake3::hash(directory.as_os_str().as_encoded_bytes()).into());
         let secret_file = directory.join("secret");
         secret.write(&secret_file)?;
+        let config = directory.join("cairn.toml");
+        std::fs::write(&config, CONFIG)?;
         let daemon = |role: &str| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
             command.args([role, "--listen", "127.0.0.1:0", "--json", "--log", "error"]);
-            command.arg("--secret").arg(&secret_file);
+            command.arg("--config").arg(&config).arg("--secret").arg(&secret_file);
             command.arg("--data").arg(directory.join(role));
             command
         };

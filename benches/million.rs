@@ -5,10 +5,11 @@
 //! A metadata node and a chunk server run as processes of their own; the client is this process.
 //! The objects are empty: what grows with their number is the metadata. After each hundred
 //! thousand, and while they are deleted again, it is said what the operations cost: CPU seconds
-//! of all processes per 1000 operations, a page of the listing being one.
+//! of all processes per 1000 operations, a page of the listing being one. In the end an object of
+//! many metachunks, of one block each, is stored, located, read from and deleted.
 //!
-//! Environment: `MILLION_OBJECTS` (1000000), `MILLION_STEP` (100000), `TMPDIR` (where everything
-//! is kept).
+//! Environment: `MILLION_OBJECTS` (1000000), `MILLION_STEP` (100000), `MILLION_METACHUNKS`
+//! (10000), `TMPDIR` (where everything is kept).
 #![allow(clippy::print_stdout)]
 
 mod daemons;
@@ -22,6 +23,8 @@ use std::{sync::Arc, time::Instant};
 
 const CONCURRENCY: usize = 64;
 const PAGE: usize = 1000;
+/// Bytes of a metachunk of the policy SHORT.
+const BLOCK: usize = 64 * 1024;
 /// Objects located after each step, spread over all.
 const LOCATED: usize = 5000;
 
@@ -71,6 +74,7 @@ async fn run() -> anyhow::Result<()> {
             peak_megabytes(bench.cluster.meta_pid())?
         );
     }
+    bench.long(setting("MILLION_METACHUNKS", 10_000)?).await?;
     bench.cluster.print_peaks()
 }
 
@@ -147,6 +151,37 @@ impl Bench {
                 self.client.delete_object(&account, &container, &object).await?;
             }
         }
+        Ok(())
+    }
+
+    /// An object with a long chunk table.
+    async fn long(&self, metachunks: usize) -> anyhow::Result<()> {
+        let (account, container) = self.place()?;
+        let object: ObjectName = "long".parse()?;
+        let mut content = vec![0; metachunks * BLOCK];
+        blake3::Hasher::new().finalize_xof().fill(&mut content);
+        let content = Bytes::from(content);
+        println!("\nAn object of {metachunks} metachunks; CPU seconds and seconds:");
+        let said = |what: &str, before: (f64, Instant)| -> anyhow::Result<(f64, Instant)> {
+            let (cpu, seconds) = (self.used()? - before.0, before.1.elapsed().as_secs_f64());
+            println!("{what:10}{cpu:10.2}{seconds:10.2}");
+            Ok((self.used()?, Instant::now()))
+        };
+        let before = (self.used()?, Instant::now());
+        let put = self.client.put_object(&account, &container, &object, content.clone());
+        put.policy("SHORT".parse()?).await?;
+        let before = said("PUT", before)?;
+        let located = self.client.locate_object(&account, &container, &object).await?;
+        ensure!(located.chunks.len() == metachunks, "{} chunks are located", located.chunks.len());
+        let before = said("LOCATE", before)?;
+        // Across the border of two metachunks in the middle.
+        let first = content.len() / 2 - 1000;
+        let range = first as u64..=first as u64 + 1999;
+        let get = self.client.get_object(&account, &container, &object).range(range);
+        ensure!(get.await?.bytes().await? == content[first..first + 2000], "other bytes came");
+        let before = said("GET 2 KB", before)?;
+        self.client.delete_object(&account, &container, &object).await?;
+        said("DELETE", before)?;
         Ok(())
     }
 

@@ -19,13 +19,21 @@ use failure::{Exit, Failure};
 use output::Output;
 use std::process::ExitCode;
 
+/// Threads that may wait for disks: enough to keep those of a machine busy. Each takes some 70 KB
+/// once it has run, and small uploads soon reach the runtime's own bound of 512.
+const BLOCKING_THREADS: usize = 128;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return answer(&error).into(),
     };
     let output = Output { json: cli.global.json };
-    let done = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build();
+    let done = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
         let done = runtime.block_on(run(cli, output));
         // What still runs in the background (a read of standard input, say) must not hold the
         // process up.

@@ -16,7 +16,7 @@ use tonic::{Response, Status, service::interceptor::InterceptedService};
 use transport::{AccessKey, Authenticated, Connect};
 
 /// A connection to one metadata node.
-pub(crate) type Channel = InterceptedService<tonic::transport::Channel, Authenticated>;
+pub(crate) type Channel = InterceptedService<transport::Channel, Authenticated>;
 
 /// Listing pages have up to 8 MiB of entries; chunk tables can be as large.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 16 << 20;

@@ -4,8 +4,8 @@ use model::Error;
 use parking_lot::Mutex;
 use proto::v1::{peer_client::PeerClient, volumes_client::VolumesClient};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
-use transport::{AccessKey, Authenticated, Connect};
+use tonic::service::interceptor::InterceptedService;
+use transport::{AccessKey, Authenticated, Channel, Connect};
 
 /// A connection that shows the cluster's key.
 pub type PeerConnection = InterceptedService<Channel, Authenticated>;

@@ -1,14 +1,13 @@
 //! Connecting: over TCP, or within the process.
 
-use crate::{AccessKey, App};
+use crate::{AccessKey, App, Channel};
 use futures::{FutureExt, future::BoxFuture};
-use hyper_util::rt::TokioIo;
+use http::Uri;
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint, Uri},
 };
 
 /// A connection, whatever carries it.
@@ -106,20 +105,9 @@ pub fn channel(
     deadline: Duration,
 ) -> Result<InterceptedService<Channel, Authenticated>, model::Error> {
     let bad = || model::Error::invalid(format!("{address:?} is not an address (host:port)"));
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|_| bad())?
-        .timeout(deadline)
-        // A peer that is gone without a word is noticed within seconds.
-        .http2_keep_alive_interval(Duration::from_secs(5))
-        .keep_alive_timeout(Duration::from_secs(5))
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20);
-    endpoint.uri().authority().ok_or_else(bad)?;
-    let target = address.to_owned();
-    let channel = endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
-        let connecting = connector.connect(&target);
-        async move { connecting.await.map(TokioIo::new) }
-    }));
+    let uri = format!("http://{address}").parse::<Uri>().map_err(|_| bad())?;
+    let authority = uri.authority().filter(|a| a.as_str() == address).ok_or_else(bad)?;
+    let channel = Channel::new(connector, authority.clone(), deadline);
     let mut bearer: MetadataValue<Ascii> = key.bearer().parse().map_err(|_| bad())?;
     bearer.set_sensitive(true);
     Ok(InterceptedService::new(channel, Authenticated(bearer)))

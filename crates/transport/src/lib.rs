@@ -11,6 +11,7 @@
 
 mod app;
 mod auth;
+mod channel;
 mod connect;
 mod greeting;
 mod listen;
@@ -18,6 +19,7 @@ mod pool;
 
 pub use app::{App, Body, BoxError, Health, HttpHandler, full_body};
 pub use auth::{AccessKey, Secret, SecretError, read_private, write_private};
+pub use channel::Channel;
 pub use connect::{Authenticated, BoxIo, Connect, Io, LocalConnector, TcpConnector, channel};
 pub use listen::{Listener, serve};
 pub use pool::{HttpPool, PoolError};

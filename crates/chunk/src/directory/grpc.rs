@@ -11,8 +11,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
-use transport::{AccessKey, Authenticated, Connect};
+use tonic::service::interceptor::InterceptedService;
+use transport::{AccessKey, Authenticated, Channel, Connect};
 
 type Connection = InterceptedService<Channel, Authenticated>;
 

@@ -207,7 +207,7 @@ impl PartitionStores for MemoryStores {
 struct Directory(
     DirectoryClient<
         tonic::service::interceptor::InterceptedService<
-            tonic::transport::Channel,
+            transport::Channel,
             transport::Authenticated,
         >,
     >,
