@@ -109,6 +109,19 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Whether it is what the partition made of the command, for good. Other refusals come from
+    /// servers that did not look for what earlier tries of it came to.
+    fn is_by_the_partition(&self) -> bool {
+        use ErrorKind::{Denied, Exhausted, Internal, Unauthenticated};
+        match self.error.kind {
+            Unauthenticated | Denied | Internal => false,
+            Exhausted => self.error.subject != Subject::Node,
+            _ => true,
+        }
+    }
+}
+
 /// Whether no connection came about, so that the server cannot have seen the call.
 fn never_left(status: &Status) -> bool {
     let mut cause = std::error::Error::source(status);
@@ -208,13 +221,25 @@ impl Metadata {
         let mut pause = FIRST_PAUSE;
         let mut hints = 0;
         let start = self.random.below(1 << 16) as usize;
+        // A write that was sent and not answered may come to be, whatever is said later by those
+        // who do not know.
+        let conclude = |error: Error, unknown: bool| match unknown && effect == Effect::Write {
+            true => Error::indeterminate(format!("an earlier try was not answered; {error}")),
+            false => error,
+        };
         for attempt in 0usize.. {
-            let map = self.map_before(end).await?;
+            let map = match self.map_before(end).await {
+                Ok(map) => map,
+                Err(error) => return Err(conclude(error, unknown)),
+            };
             let partition = match route {
                 Route::Slot(slot) => map.slots.partition_of(slot),
                 Route::Partition(partition) => partition,
             };
-            let address = self.server(&map, partition, start + attempt)?;
+            let address = match self.server(&map, partition, start + attempt) {
+                Ok(address) => address,
+                Err(error) => return Err(conclude(error, unknown)),
+            };
             let refusal = match self.attempt(&address, end, &send).await {
                 Ok(answer) => {
                     self.leaders.lock().insert(partition, address);
@@ -224,7 +249,8 @@ impl Metadata {
             };
             unknown |= refusal.unknown;
             if !refusal.repeat {
-                return Err(refusal.error.into());
+                let knows = refusal.is_by_the_partition();
+                return Err(conclude(refusal.error.into(), unknown && !knows));
             }
             let elsewhere = refusal.leader.filter(|leader| *leader != address);
             let hinted = elsewhere.is_some() && hints < HINTS_IN_A_ROW;

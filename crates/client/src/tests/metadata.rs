@@ -261,6 +261,23 @@ async fn what_may_have_happened_is_indeterminate_and_nothing_else_is() {
     let error = one.create_account(&account()).await.unwrap_err();
     assert!(matches!(error, Error::Indeterminate(_)), "{error:?}");
 
+    // A server without room, or one that does not let the caller in, refuses before it looks.
+    for (kind, subject) in
+        [(ErrorKind::Exhausted, Subject::Node), (ErrorKind::Unauthenticated, Subject::Request)]
+    {
+        let refusal = ("create_account", Act::Refuse(kind, subject));
+        let (lost, _) = client([("create_account", Act::BreakOff), refusal.clone()]);
+        let error = lost.create_account(&account()).await.unwrap_err();
+        assert!(matches!(error, Error::Indeterminate(_)), "{error:?}");
+        let (sure, _) = client([refusal]);
+        assert_eq!(sure.create_account(&account()).await.unwrap_err().kind(), kind);
+    }
+    // What the partition made of it counts, also when it is said late.
+    let conflict = ("create_account", Act::Refuse(ErrorKind::Conflict, Subject::Account));
+    let (decided, _) = client([("create_account", Act::BreakOff), conflict]);
+    let error = decided.create_account(&account()).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict(_)), "{error:?}");
+
     let (two, _) = client(broken("show_account"));
     let error = two.show_account(&account()).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "a read changes nothing: {error:?}");
