@@ -14,6 +14,8 @@ mod prepare;
 mod snapshot;
 mod sweep;
 
+pub(crate) use prepare::unknown_volume;
+
 use crate::{
     node::Node,
     partition::{Partition, Refusal},

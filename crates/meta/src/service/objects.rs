@@ -44,7 +44,7 @@ impl Services {
             state::read::locate(&*view, &container, &name, version).map_err(read_failed)?;
         let map = self.0.0.registry.map()?;
         let volumes = object.extents().iter().flat_map(|e| e.chunks()).map(|(volume, _)| volume);
-        let volumes = references(&map, volumes);
+        let volumes = references(&map, volumes)?;
         Ok(v1::LocateResponse { object: Some(object.into()), volumes })
     }
 

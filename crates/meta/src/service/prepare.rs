@@ -77,7 +77,7 @@ impl Services {
         Ok(v1::PrepareResponse {
             blob: blob.0.to_vec(),
             policy: Some(policy.clone().into()),
-            volumes: references(&map, placements.iter().flat_map(all_volumes)),
+            volumes: references(&map, placements.iter().flat_map(all_volumes))?,
             placements: placements.into_iter().map(|p| placement_to(p, width)).collect(),
             ..prepared
         })
@@ -182,26 +182,53 @@ fn placement_to(placement: Placement, width: usize) -> v1::Placement {
 }
 
 /// How to reach volumes, each once.
+///
+/// # Errors
+/// *Unavailable* for a volume that the map does not have. Volumes stay in the map, so it is the
+/// map that is old: this node was restarted, and its replica of the directory lags. A caller
+/// told nothing of the volume would take its chunks for lost.
 pub(super) fn references(
     map: &ClusterMap,
     volumes: impl Iterator<Item = VolumeId>,
-) -> Vec<v1::VolumeRef> {
+) -> Result<Vec<v1::VolumeRef>, Error> {
     let wanted: BTreeSet<_> = volumes.collect();
-    wanted
-        .into_iter()
-        .filter_map(|id| map.volume(id))
-        .map(|volume| v1::VolumeRef {
+    let reference = |id| {
+        let volume = map.volume(id).ok_or_else(|| unknown_volume(id))?;
+        Ok(v1::VolumeRef {
             id: volume.id.0,
             address: volume.address.clone(),
             up: volume.liveness == model::Liveness::Up,
             score: volume.score.into(),
         })
-        .collect()
+    };
+    wanted.into_iter().map(reference).collect()
+}
+
+/// This node's map lags behind: it does not have a volume that there is.
+pub(crate) fn unknown_volume(id: VolumeId) -> Error {
+    Error::unavailable(format!("this node does not know volume {id} yet: its map is old"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_volume_that_an_old_map_lacks_is_no_reason_to_say_nothing_of_it() {
+        let map = ClusterMap {
+            epoch: 1,
+            cluster: model::ClusterId([1; 16]),
+            default_policy: "SINGLE".parse().unwrap(),
+            policies: Vec::new(),
+            nodes: Vec::new(),
+            volumes: Vec::new(),
+            partitions: Vec::new(),
+            slots: model::PartitionTable::even(1),
+        };
+        let error = references(&map, std::iter::once(VolumeId(3))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(references(&map, std::iter::empty()).unwrap().is_empty());
+    }
 
     #[test]
     fn redundancy_shrinks_to_the_quorum_and_no_further() {

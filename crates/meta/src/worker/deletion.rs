@@ -4,6 +4,7 @@
 use crate::{
     node::Node,
     partition::{Partition, Refusal},
+    service::unknown_volume,
 };
 use model::{Administrative, ChunkName, Error, Liveness, VolumeId};
 use proto::v1;
@@ -89,10 +90,11 @@ fn later(node: &Node, key: DeletionKey, volumes: BTreeSet<VolumeId>) -> Postpone
     Postponed { key, due, volumes: volumes.into_iter().collect() }
 }
 
-/// Deletes chunks of one volume. A volume that is gone for good has none.
+/// Deletes chunks of one volume. One that is *out* has none; one that is not in the map is in a
+/// newer one, as volumes never leave it.
 async fn delete(node: &Node, volume: VolumeId, chunks: &[ChunkName]) -> Result<(), Error> {
     let map = node.0.registry.logged()?;
-    let Some(known) = map.volume(volume) else { return Ok(()) };
+    let known = map.volume(volume).ok_or_else(|| unknown_volume(volume))?;
     if known.administrative == Administrative::Out {
         return Ok(());
     }
