@@ -2,7 +2,7 @@
 //! command, which can say what is wrong with one without showing two kilobytes of it.
 
 use super::Access;
-use crate::config::Bytes;
+use crate::config::{Bytes, Span};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 
@@ -52,6 +52,31 @@ pub enum AccountAction {
         #[command(flatten)]
         change: Change,
     },
+    /// Bring the counters of accounts up to date
+    #[command(after_help = "\
+Refreshes every container that an account lists, and sums them up anew.
+
+Examples:
+  cairn account refresh work
+  cairn account refresh --all")]
+    Refresh {
+        /// The accounts
+        #[arg(value_name = "ACCOUNT", required_unless_present = "all")]
+        accounts: Vec<OsString>,
+        /// Every account
+        #[arg(long, conflicts_with = "accounts")]
+        all: bool,
+    },
+    /// Empty the list of an account's containers and its counters; the containers stay
+    #[command(after_help = "\
+The containers and what is in them stay as they are. Each is listed again with its next change,
+or once it is refreshed by its name.
+
+Example: cairn account flush work")]
+    Flush {
+        /// The account
+        account: OsString,
+    },
     /// Remove properties of an account
     #[command(after_help = "Example: cairn account unset work --property owner")]
     Unset {
@@ -93,6 +118,9 @@ pub struct InAccount {
     #[arg(long, short = 'a', global = true, help_heading = super::STORE, value_name = "ACCOUNT",
           env = "CAIRN_ACCOUNT", hide_env_values = true)]
     pub account: Option<OsString>,
+    /// CONTAINER is the id of a container, as `cairn container show` prints it
+    #[arg(long, global = true, help_heading = super::STORE)]
+    pub cid: bool,
 }
 
 /// `cairn container`.
@@ -138,6 +166,48 @@ Examples:
         #[arg(value_name = "CONTAINER", required = true)]
         containers: Vec<OsString>,
     },
+    /// Delete everything in a container, and keep the container
+    #[command(after_help = "\
+Without --fast each object is deleted by itself, which leaves delete markers where versions are
+kept; with it every version and every marker goes for good.
+
+Example: cairn container flush photos --fast")]
+    Flush {
+        /// The container
+        container: OsString,
+        /// Remove every version for good
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Remove the versions of objects beyond those that are kept
+    #[command(after_help = "Example: cairn container purge photos --keep 3")]
+    Purge {
+        /// The container
+        container: OsString,
+        /// Versions of each object that stay, the newest [default: what the container's versioning
+        /// says]
+        #[arg(long, value_name = "NUMBER")]
+        keep: Option<u32>,
+        /// Also remove objects that were deleted so long ago, with all their versions
+        #[arg(long, value_name = "TIME")]
+        markers_older_than: Option<Span>,
+    },
+    /// Tell the account what there is of containers: what they hold, or that they are gone
+    #[command(after_help = "Example: cairn container refresh photos films")]
+    Refresh {
+        /// The containers
+        #[arg(value_name = "CONTAINER", required = true)]
+        containers: Vec<OsString>,
+    },
+    /// Note containers as just changed
+    #[command(after_help = "Example: cairn container touch photos")]
+    Touch {
+        /// The containers
+        #[arg(value_name = "CONTAINER", required = true)]
+        containers: Vec<OsString>,
+    },
+    /// Make a container that holds what another holds now, frozen for good
+    Snapshot(SnapshotArgs),
     /// Change settings and properties of a container
     #[command(after_help = "Example: cairn container set photos --versioning 5 --quota 10GiB")]
     Set(ContainerChange),
@@ -158,6 +228,25 @@ Examples:
         #[arg(long)]
         versioning: bool,
     },
+}
+
+impl ContainerAction {
+    /// The containers it is about.
+    pub fn containers_mut(&mut self) -> &mut [OsString] {
+        match self {
+            Self::Create { containers, .. }
+            | Self::Delete { containers }
+            | Self::Refresh { containers }
+            | Self::Touch { containers } => containers,
+            Self::Show { container }
+            | Self::Flush { container, .. }
+            | Self::Purge { container, .. }
+            | Self::Unset { container, .. } => std::slice::from_mut(container),
+            Self::Snapshot(args) => std::slice::from_mut(&mut args.container),
+            Self::Set(change) => std::slice::from_mut(&mut change.container),
+            Self::List(_) => &mut [],
+        }
+    }
 }
 
 /// What a container is created with or changed to.
@@ -184,6 +273,37 @@ pub struct ContainerChange {
     pub settings: ContainerSettings,
     #[command(flatten)]
     pub change: Change,
+    /// Take no writes any more
+    #[arg(long, conflicts_with = "thaw")]
+    pub frozen: bool,
+    /// Take writes again
+    #[arg(long)]
+    pub thaw: bool,
+}
+
+/// `cairn container snapshot`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The container takes no writes meanwhile. Its snapshot takes no space of its own, and is seen once
+it is whole. One that was broken off goes on when the command is repeated.
+
+Examples:
+  cairn container snapshot photos photos-2026-01
+  cairn container snapshot photos photos-2026-01 --to-account archive")]
+pub struct SnapshotArgs {
+    /// The container
+    pub container: OsString,
+    /// The new one, which must not exist
+    pub to_container: OsString,
+    /// The account of the new one [default: the same]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub to_account: Option<OsString>,
+    /// How long the container stays frozen if this command dies; at most an hour [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub lease: Option<Span>,
+    /// Remove what one that was broken off has left, instead of going on with it
+    #[arg(long)]
+    pub discard: bool,
 }
 
 /// Which part of a listing is wanted.

@@ -4,6 +4,7 @@ mod admin;
 mod daemon;
 mod data;
 mod object;
+mod transfer;
 
 pub use admin::{
     ClusterAction, ClusterCommand, PolicyAction, PolicyCommand, SecretAction, SecretCommand,
@@ -12,9 +13,10 @@ pub use admin::{
 pub use daemon::{ChunkArgs, Common, Founding, MetaArgs, ServerArgs};
 pub use data::{
     AccountAction, AccountCommand, Change, ContainerAction, ContainerChange, ContainerCommand,
-    InAccount, ListArgs, Removal,
+    InAccount, ListArgs, Removal, SnapshotArgs,
 };
-pub use object::{GetArgs, ObjectAction, ObjectArgs, ObjectCommand, PutArgs, Range};
+pub use object::{LinkArgs, ObjectAction, ObjectArgs, ObjectCommand, SeveralArgs, TrustLevel};
+pub use transfer::{GetArgs, PutArgs, Range};
 
 use crate::config::Span;
 use clap::{Args, Parser, Subcommand, ValueEnum};

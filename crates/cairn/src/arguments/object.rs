@@ -1,17 +1,19 @@
 //! Objects. As in `data`, names are taken as the shell gives them.
 
 use super::data::{Change, InAccount, ListArgs, Removal};
-use clap::{Args, Subcommand};
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+use super::transfer::{GetArgs, PutArgs};
+use crate::config::{Bytes, Span};
+use clap::{Args, Subcommand, ValueEnum};
+use std::ffi::OsString;
 
 /// `cairn object`.
 #[derive(Debug, Args)]
 pub struct ObjectCommand {
     #[command(flatten)]
     pub place: InAccount,
+    /// OBJECT is the id of a content, as `cairn object show` prints it
+    #[arg(long, global = true, help_heading = super::STORE)]
+    pub content: bool,
     #[command(subcommand)]
     pub action: ObjectAction,
 }
@@ -27,6 +29,19 @@ pub enum ObjectAction {
     /// Show what is known of an object, and its properties
     #[command(after_help = "Example: cairn object show photos 2026/cat.jpg --json")]
     Show(ObjectArgs),
+    /// Say whether an object is there; with exit code 5 if it is not
+    #[command(after_help = "\
+Examples:
+  cairn object head photos 2026/cat.jpg
+  cairn object head photos 2026/cat.jpg --trust-level complete && echo no chunk is missing")]
+    Head {
+        #[command(flatten)]
+        object: ObjectArgs,
+        /// What must be there: its metadata (0), of each metachunk as many chunks as a read needs
+        /// (1), or every chunk (2)
+        #[arg(long, value_name = "LEVEL", default_value = "metadata")]
+        trust_level: TrustLevel,
+    },
     /// List the objects of a container
     #[command(after_help = "\
 Examples:
@@ -40,6 +55,12 @@ Examples:
         /// Every version and delete marker, newest first
         #[arg(long)]
         versions: bool,
+        /// Only the delete markers of objects that are deleted, but whose versions are kept
+        #[arg(long)]
+        deleted: bool,
+        /// With the properties of each
+        #[arg(long)]
+        properties: bool,
     },
     /// Show where the chunks of an object are
     #[command(after_help = "Example: cairn object locate photos 2026/cat.jpg --check")]
@@ -49,6 +70,9 @@ Examples:
         /// Ask every chunk server whether the chunk is there
         #[arg(long)]
         check: bool,
+        /// The same, and show what each chunk says of itself
+        #[arg(long)]
+        chunk_info: bool,
     },
     /// Delete objects
     #[command(after_help = "Example: cairn object delete photos 2026/cat.jpg 2026/dog.jpg")]
@@ -61,6 +85,36 @@ Examples:
         /// Delete this version for good
         #[arg(long = "version", id = "object_version", value_name = "VERSION")]
         version: Option<u64>,
+    },
+    /// Cut an object to its first bytes
+    #[command(after_help = "Example: cairn object truncate logs today 10MiB")]
+    Truncate {
+        #[command(flatten)]
+        object: ObjectArgs,
+        /// Bytes that stay; at most as many as there are
+        size: Bytes,
+    },
+    /// Make an object with the content of another, which takes no space of its own
+    Link(LinkArgs),
+    /// Drop the contents of objects, and keep what is known of them
+    #[command(after_help = "\
+A drained object is still listed and shown, with its size and properties; its bytes are gone.
+
+Example: cairn object drain archive 2019.tar 2020.tar")]
+    Drain(SeveralArgs),
+    /// Note objects as just changed
+    #[command(after_help = "Example: cairn object touch photos 2026/cat.jpg")]
+    Touch(SeveralArgs),
+    /// Remove the older versions of an object
+    #[command(after_help = "Example: cairn object purge photos 2026/cat.jpg --keep 3")]
+    Purge {
+        /// The container
+        container: OsString,
+        /// The object
+        object: OsString,
+        /// Versions that stay, the newest [default: what the container's versioning says]
+        #[arg(long, value_name = "NUMBER")]
+        keep: Option<u32>,
     },
     /// Set properties of an object
     #[command(after_help = "Example: cairn object set photos 2026/cat.jpg --property place=Paris")]
@@ -91,18 +145,107 @@ impl ObjectAction {
         }
     }
 
-    /// The container it is about.
-    pub fn container(&self) -> &OsStr {
+    /// The object it is about and the version of it, if it is about one that exists.
+    pub fn object_mut(&mut self) -> Option<(&mut OsString, &mut Option<u64>)> {
         match self {
-            Self::Put(args) => &args.container,
-            Self::Get(args) => &args.container,
-            Self::List { container, .. } | Self::Delete { container, .. } => container,
+            Self::Get(args) if !args.tree.recursive => Some((&mut args.object, &mut args.version)),
+            Self::Link(args) => Some((&mut args.object, &mut args.version)),
             Self::Show(object)
+            | Self::Truncate { object, .. }
+            | Self::Head { object, .. }
             | Self::Locate { object, .. }
             | Self::Set { object, .. }
-            | Self::Unset { object, .. } => &object.container,
+            | Self::Unset { object, .. } => Some((&mut object.object, &mut object.version)),
+            _ => None,
         }
     }
+
+    /// The container it is about.
+    pub fn container_mut(&mut self) -> &mut OsString {
+        match self {
+            Self::Put(args) => &mut args.container,
+            Self::Get(args) => &mut args.container,
+            Self::List { container, .. }
+            | Self::Delete { container, .. }
+            | Self::Purge { container, .. } => container,
+            Self::Link(args) => &mut args.container,
+            Self::Drain(args) | Self::Touch(args) => &mut args.container,
+            Self::Show(object)
+            | Self::Truncate { object, .. }
+            | Self::Head { object, .. }
+            | Self::Locate { object, .. }
+            | Self::Set { object, .. }
+            | Self::Unset { object, .. } => &mut object.container,
+        }
+    }
+}
+
+/// How sure it must be that an object is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrustLevel {
+    // As for the formats of logs: remarks would stretch the help.
+    #[value(alias = "0")]
+    Metadata,
+    #[value(alias = "1")]
+    Readable,
+    #[value(alias = "2")]
+    Complete,
+}
+
+/// Several objects of a container.
+#[derive(Debug, Args)]
+pub struct SeveralArgs {
+    /// The container
+    pub container: OsString,
+    /// The objects
+    #[arg(value_name = "OBJECT", required = true)]
+    pub objects: Vec<OsString>,
+    /// This version instead of the latest, of one object
+    #[arg(long = "version", id = "object_version", value_name = "VERSION")]
+    pub version: Option<u64>,
+}
+
+/// `cairn object link`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The link is an object like any other: it stays when the other is deleted or changed.
+
+Examples:
+  cairn object link photos 2026/cat.jpg best cat.jpg
+  cairn object link photos cat.jpg photos cat.jpg --to-account friends --replace -p from=ada")]
+pub struct LinkArgs {
+    /// The container of the object that is there
+    pub container: OsString,
+    /// The object that is there
+    pub object: OsString,
+    /// The container of the new one
+    pub to_container: OsString,
+    /// The new one
+    pub to_object: OsString,
+    /// The account of the new one [default: the same]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub to_account: Option<OsString>,
+    /// This version instead of the latest
+    #[arg(long = "version", id = "object_version", value_name = "VERSION")]
+    pub version: Option<u64>,
+    /// Give it the properties named here instead of the other's
+    #[arg(long)]
+    pub replace: bool,
+    /// With --replace: a property, KEY=VALUE; may be repeated
+    #[arg(long = "property", short = 'p', value_name = "KEY=VALUE", requires = "replace")]
+    pub properties: Vec<OsString>,
+    /// The id of the new content, 32 hexadecimal digits; it must be new in its container
+    #[arg(long, value_name = "ID")]
+    pub content_id: Option<String>,
+    /// Only if no object has the name
+    #[arg(long)]
+    pub if_absent: bool,
+    /// Fail if the container of the new one does not exist, instead of creating it
+    #[arg(long)]
+    pub no_autocreate: bool,
+    /// Give up, and leave no object, if it is not done within this time
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<Span>,
 }
 
 /// One object, or a version of it.
@@ -115,174 +258,4 @@ pub struct ObjectArgs {
     /// This version instead of the latest
     #[arg(long = "version", id = "object_version", value_name = "VERSION")]
     pub version: Option<u64>,
-}
-
-/// `cairn object put`.
-#[derive(Debug, Args)]
-#[command(
-    override_usage = "cairn object put [OPTIONS] <CONTAINER> <OBJECT> <FILE>\n       \
-                      cairn object put -r [OPTIONS] <CONTAINER> <DIR>",
-    after_help = "\
-Examples:
-  cairn object put photos 2026/cat.jpg ./cat.jpg --mime-type image/jpeg --property place=Paris
-  tar c . | cairn object put backups today.tar - --policy EC63
-  cairn object put -r photos ./pictures
-  cairn object put -r backups /etc --prefix host1/etc --jobs 16
-
-With -r every file below the directory becomes an object named after its path from there, with
-'/' between the names. What is in the container already is not sent again: a file whose size and
-time (kept as the property mtime) are the object's, or else whose size and BLAKE3 are. So a run
-that was interrupted goes on when it is repeated. Symbolic links, empty directories and what is
-no file are skipped and told; a file that changes while it is read is not stored. Objects without
-a file stay."
-)]
-pub struct PutArgs {
-    /// The container
-    pub container: OsString,
-    /// The object; with -r the directory
-    #[arg(value_name = "OBJECT|DIR")]
-    pub object: OsString,
-    /// The file; - is standard input
-    #[arg(required_unless_present = "recursive", conflicts_with = "recursive")]
-    pub file: Option<PathBuf>,
-    #[command(flatten)]
-    pub tree: TreeArgs,
-    /// With -r: store what symbolic links lead to
-    #[arg(long, help_heading = TREES)]
-    pub follow_links: bool,
-    /// How to keep it, instead of the container's policy
-    #[arg(long, value_name = "POLICY")]
-    pub policy: Option<String>,
-    /// Store it only if its content has this hash (BLAKE3, or MD5 with --md5), in hexadecimal
-    #[arg(long, value_name = "HASH", conflicts_with = "recursive")]
-    pub etag: Option<String>,
-    /// The media type
-    #[arg(long, value_name = "TYPE")]
-    pub mime_type: Option<String>,
-    /// A property, KEY=VALUE; may be repeated
-    #[arg(long = "property", short = 'p', value_name = "KEY=VALUE")]
-    pub properties: Vec<OsString>,
-    /// Only if no object has the name
-    #[arg(long, conflicts_with = "recursive")]
-    pub if_absent: bool,
-    /// Compute an MD5 of the content too, and make it the entity tag
-    #[arg(long)]
-    pub md5: bool,
-    /// Fail if the container does not exist, instead of creating it
-    #[arg(long)]
-    pub no_autocreate: bool,
-}
-
-/// `cairn object get`.
-#[derive(Debug, Args)]
-#[command(
-    override_usage = "cairn object get [OPTIONS] <CONTAINER> <OBJECT> [FILE]\n       \
-                      cairn object get -r [OPTIONS] <CONTAINER> <DIR>",
-    after_help = "\
-A file appears under its name once all of it has arrived and has been verified.
-
-Examples:
-  cairn object get photos 2026/cat.jpg ./cat.jpg
-  cairn object get backups today.tar - | tar x
-  cairn object get photos 2026/cat.jpg - --range 0-1023
-  cairn object save -r photos ./pictures
-  cairn object save -r backups ./etc --prefix host1/etc
-
-With -r every object becomes a file below the directory, which is created. Files that are there
-with the object's size and time, or else with its size and BLAKE3, are not fetched again. Names
-that lead out of the directory, or that would be a file and a directory, are refused and told.
-Unfinished files are in DIR/.cairn-partial, which the next run clears. Files without an object
-stay."
-)]
-pub struct GetArgs {
-    /// The container
-    pub container: OsString,
-    /// The object; with -r the directory
-    #[arg(value_name = "OBJECT|DIR")]
-    pub object: OsString,
-    /// The file; - is standard output, which is also the default unless that is a terminal
-    #[arg(conflicts_with = "recursive")]
-    pub file: Option<PathBuf>,
-    #[command(flatten)]
-    pub tree: TreeArgs,
-    /// This version instead of the latest
-    #[arg(
-        long = "version",
-        id = "object_version",
-        value_name = "VERSION",
-        conflicts_with = "recursive"
-    )]
-    pub version: Option<u64>,
-    /// Only these bytes: FIRST-LAST, FIRST- or -COUNT (the last so many); several are put one
-    /// behind the other
-    #[arg(
-        long = "range",
-        value_name = "FIRST-LAST",
-        allow_hyphen_values = true,
-        conflicts_with = "recursive"
-    )]
-    pub ranges: Vec<Range>,
-}
-
-/// The heading of what whole trees take.
-const TREES: &str = "Whole trees";
-
-/// What `put -r` and `get -r` share. That the others go with `-r` alone is checked later: the
-/// grammar would take the conflict of `-r` with a file for an excuse.
-#[derive(Debug, Args)]
-pub struct TreeArgs {
-    /// All files below a directory
-    #[arg(long, short, help_heading = TREES)]
-    pub recursive: bool,
-    /// With -r: the objects of this directory of names, which the paths go below
-    #[arg(long, value_name = "NAME", help_heading = TREES)]
-    pub prefix: Option<OsString>,
-    /// With -r: how many files are transferred at the same time [default: 8]
-    #[arg(long, value_name = "NUMBER", help_heading = TREES,
-          value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: Option<u16>,
-    /// With -r: compare contents by their hash whatever the times say
-    #[arg(long, help_heading = TREES)]
-    pub checksum: bool,
-}
-
-impl TreeArgs {
-    /// An option that is for whole trees, without `-r`.
-    pub fn misplaced(&self) -> Option<&'static str> {
-        let given = [
-            (self.prefix.is_some(), "--prefix"),
-            (self.jobs.is_some(), "--jobs"),
-            (self.checksum, "--checksum"),
-        ];
-        let given = given.iter().find(|(given, _)| *given && !self.recursive);
-        given.map(|(_, option)| *option)
-    }
-}
-
-/// A range of bytes as HTTP writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
-    /// From a first byte to a last one, or to the end.
-    From(u64, Option<u64>),
-    /// The last so many bytes.
-    Last(u64),
-}
-
-impl std::str::FromStr for Range {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let fail = || format!("{text:?} is not a range: write 0-99, 100- or -50");
-        let number = |text: &str| match text.bytes().all(|b| b.is_ascii_digit()) {
-            true => text.parse::<u64>().map_err(|_| fail()),
-            false => Err(fail()),
-        };
-        match text.split_once('-').ok_or_else(fail)? {
-            ("", count) => Ok(Self::Last(number(count)?)),
-            (first, "") => Ok(Self::From(number(first)?, None)),
-            (first, last) => {
-                let (first, last) = (number(first)?, number(last)?);
-                if first > last { Err(fail()) } else { Ok(Self::From(first, Some(last))) }
-            }
-        }
-    }
 }

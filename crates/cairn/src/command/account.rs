@@ -26,6 +26,20 @@ struct Deleted<'a> {
     deleted: bool,
 }
 
+/// An account whose counters are up to date.
+#[derive(Serialize)]
+struct Refreshed<'a> {
+    account: &'a str,
+    refreshed: bool,
+}
+
+/// An account that lists nothing.
+#[derive(Serialize)]
+struct Flushed<'a> {
+    account: &'a str,
+    flushed: bool,
+}
+
 /// A name in the list of accounts.
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -71,6 +85,31 @@ pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<Exit
                 each.take(told(done))?;
             }
             return Ok(each.exit());
+        }
+        AccountAction::Refresh { accounts, all } => {
+            let accounts = match all {
+                true => client.list_accounts().await?,
+                false => given::all(&accounts, given::account)?,
+            };
+            let mut each = Each::of(output, accounts.len());
+            for account in accounts {
+                let done = match client.refresh_account(&account).await {
+                    // One that goes meanwhile needs no refreshing.
+                    Err(client::Error::NoSuchAccount(_)) if all => continue,
+                    done => done,
+                };
+                each.take(told(done.map(|()| {
+                    let done = Refreshed { account: account.as_str(), refreshed: true };
+                    output.show(&done, |d| format!("refreshed account {}", printable(d.account)))
+                })))?;
+            }
+            return Ok(each.exit());
+        }
+        AccountAction::Flush { account } => {
+            let account = given::account(&account)?;
+            client.flush_account(&account).await?;
+            let done = Flushed { account: account.as_str(), flushed: true };
+            output.show(&done, |d| format!("flushed account {}", printable(d.account)))?;
         }
         AccountAction::Set { account, change } => {
             let properties = given::properties(&change.properties)?;

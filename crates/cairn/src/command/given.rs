@@ -1,7 +1,7 @@
 //! Names and properties as the shell gives them: any bytes, checked here.
 
 use crate::failure::usage;
-use model::{AccountName, ContainerName, ObjectName, Properties, Versioning};
+use model::{AccountName, ContainerName, ContentId, ObjectName, Properties, Versioning};
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
@@ -55,6 +55,11 @@ pub fn properties(given: &[OsString]) -> anyhow::Result<Properties> {
 /// The keys of properties.
 pub fn keys(given: &[OsString]) -> anyhow::Result<Vec<String>> {
     given.iter().map(|key| text(key, "the key of a property").map(str::to_owned)).collect()
+}
+
+/// The id of a content.
+pub fn content_id(given: &str) -> anyhow::Result<ContentId> {
+    Ok(given.parse()?)
 }
 
 /// A media type.

@@ -5,10 +5,15 @@ use crate::output::{Output, printable};
 use crate::{
     arguments::{Access, InAccount},
     credentials::Credentials,
+    failure::usage,
 };
 use client::Client;
-use model::{AccountName, Subject};
-use std::{ffi::OsStr, io, time::Duration};
+use model::{AccountName, ContainerId, Subject};
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    time::Duration,
+};
 use tokio::{net::TcpStream, time::Instant};
 
 /// The account of commands that name none.
@@ -48,6 +53,25 @@ pub async fn open_in(place: &InAccount, output: Output) -> anyhow::Result<(Clien
     let client = connect(&place.access, &credentials)?;
     reach(&client, &place.access, credentials.addresses(), output).await?;
     Ok((client, account))
+}
+
+/// The names of containers that were given by their ids, and the account they all are in.
+pub async fn names_of(
+    client: &Client,
+    account: &AccountName,
+    ids: &mut [OsString],
+) -> anyhow::Result<AccountName> {
+    let mut of_all: Option<AccountName> = None;
+    for given in ids {
+        let id: ContainerId = given::text(given, "the id of a container")?.parse()?;
+        let (account, container) = client.resolve_container(&id).await?;
+        if of_all.as_ref().is_some_and(|other| *other != account) {
+            return Err(usage!("the containers are in several accounts; name those of one"));
+        }
+        *given = container.as_str().into();
+        of_all = Some(account);
+    }
+    Ok(of_all.unwrap_or_else(|| account.clone()))
 }
 
 /// Returns once the store has told where everything is, which every command needs to know;

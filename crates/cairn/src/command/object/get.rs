@@ -1,6 +1,6 @@
 //! `cairn object get`.
 
-use super::{Place, sink::Sink};
+use super::{Place, perfdata, perfdata::Perfdata, sink::Sink};
 use crate::{
     arguments::{GetArgs, Range},
     command::given,
@@ -8,7 +8,7 @@ use crate::{
     output::{self, Progress, printable, size},
 };
 use anyhow::Context;
-use client::ByteRange;
+use client::{ByteRange, Timings};
 use futures::StreamExt;
 use model::Version;
 use serde::Serialize;
@@ -29,6 +29,8 @@ struct Done<'a> {
     /// Bytes of the whole content.
     size: u64,
     etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    perfdata: Option<Perfdata>,
 }
 
 pub async fn run(place: &Place, args: GetArgs) -> anyhow::Result<()> {
@@ -44,6 +46,10 @@ pub async fn run(place: &Place, args: GetArgs) -> anyhow::Result<()> {
         .ranges(args.ranges.iter().map(|range| ByteRange::from(*range)));
     if let Some(version) = args.version {
         get = get.version(Version(version));
+    }
+    let timings = args.perfdata.then(Timings::default);
+    if let Some(timings) = &timings {
+        get = get.timings(timings);
     }
     // Nothing is created for an object that is not there.
     let mut download = get.await?;
@@ -73,12 +79,15 @@ pub async fn run(place: &Place, args: GetArgs) -> anyhow::Result<()> {
         bytes,
         size: entry.size,
         etag: entry.etag(),
+        perfdata: perfdata::of(timings.as_ref()),
     };
     if !to_stdout {
         place.output.show(&done, Done::text)?;
     } else if place.output.json {
         // The document goes where it does not mix with the content; people see the content.
         place.output.show_aside(&done)?;
+    } else if let Some(measured) = &done.perfdata {
+        place.output.note(perfdata::text(measured).trim_end());
     }
     Ok(())
 }
@@ -96,6 +105,8 @@ impl From<Range> for ByteRange {
 impl Done<'_> {
     fn text(&self) -> String {
         let file = self.file.map(|f| f.display().to_string()).unwrap_or_default();
-        format!("fetched {} into {file}: {}", printable(self.object), size::human(self.bytes))
+        let measured = self.perfdata.as_ref().map(perfdata::text).unwrap_or_default();
+        let (object, size) = (printable(self.object), size::human(self.bytes));
+        format!("fetched {object} into {file}: {size}\n{measured}")
     }
 }

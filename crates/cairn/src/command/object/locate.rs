@@ -5,7 +5,7 @@ use crate::{
     arguments::ObjectArgs,
     output::{Table, printable, size},
 };
-use client::{ChunkState, Located, LocatedChunk};
+use client::{ChunkFooter, ChunkState, Located, LocatedChunk};
 use model::{AccountName, ChunkName, ClusterMap, ContainerName, PolicyName, Version, VolumeId};
 use serde::Serialize;
 
@@ -38,12 +38,18 @@ struct ChunkView<'a> {
     /// With `--check`: `whole`, `missing`, or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    /// With `--check`: bytes of the chunk, its footer included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// With `--chunk-info`: what it says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    footer: Option<&'a ChunkFooter>,
     /// Why the state is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
 
-pub async fn run(place: &Place, args: &ObjectArgs, check: bool) -> anyhow::Result<()> {
+pub async fn run(place: &Place, args: &ObjectArgs, check: bool, info: bool) -> anyhow::Result<()> {
     let (container, object) = names(args)?;
     let mut locate =
         place.client.locate_object(&place.account, &container, &object).ask_servers(check);
@@ -52,7 +58,11 @@ pub async fn run(place: &Place, args: &ObjectArgs, check: bool) -> anyhow::Resul
     }
     let located = locate.await?;
     let map = place.client.cluster().cached_map().await?;
-    Ok(place.output.show(&View::of(&place.account, &container, &located, &map), View::text)?)
+    let mut view = View::of(&place.account, &container, &located, &map);
+    if !info {
+        view.chunks.iter_mut().for_each(|chunk| chunk.footer = None);
+    }
+    Ok(place.output.show(&view, View::text)?)
 }
 
 impl<'a> View<'a> {
@@ -102,6 +112,18 @@ impl<'a> View<'a> {
             ]);
         }
         text.push_str(&table.render());
+        for chunk in &self.chunks {
+            let (Some(footer), Some(bytes)) = (chunk.footer, chunk.bytes) else { continue };
+            text.push_str(&format!(
+                "{}: {bytes} bytes, {}, first written as {} for {}/{}/{}\n",
+                chunk.chunk,
+                footer.method,
+                footer.origin,
+                printable(footer.account.as_str()),
+                printable(footer.container.as_str()),
+                printable(footer.object.as_str()),
+            ));
+        }
         text
     }
 }
@@ -117,7 +139,13 @@ impl<'a> ChunkView<'a> {
             Some(ChunkState::Missing) => (Some("missing"), None),
             Some(ChunkState::Unknown { reason }) => (Some("unknown"), Some(reason.as_str())),
         };
+        let (bytes, footer) = match &chunk.state {
+            Some(ChunkState::Present { bytes, footer }) => (Some(*bytes), footer.as_deref()),
+            _ => (None, None),
+        };
         Self {
+            bytes,
+            footer,
             extent: chunk.extent,
             metachunk: chunk.name.metachunk,
             position: chunk.name.position,

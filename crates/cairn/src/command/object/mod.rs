@@ -1,14 +1,22 @@
 //! `cairn object`.
 
 mod get;
+mod head;
+mod link;
 mod locate;
+mod perfdata;
 mod put;
 mod sink;
 mod source;
 mod tree;
+mod truncate;
+mod upkeep;
 mod view;
 
-use super::{each::Each, given, listing, session};
+use super::{
+    each::{Each, told},
+    given, listing, session,
+};
 use crate::{
     arguments::{Change, ListArgs, ObjectAction, ObjectArgs, ObjectCommand, Removal},
     failure::{Exit, usage},
@@ -32,6 +40,14 @@ struct Deleted<'a> {
     marker: bool,
 }
 
+/// What a listing shows.
+#[derive(Clone, Copy)]
+struct Shown {
+    versions: bool,
+    deleted: bool,
+    properties: bool,
+}
+
 /// The store, and the account to work in.
 struct Place {
     client: Client,
@@ -40,22 +56,43 @@ struct Place {
 }
 
 pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<Exit> {
-    if let Some(option) = command.action.misplaced() {
+    let ObjectCommand { place, content, mut action } = command;
+    if let Some(option) = action.misplaced() {
         return Err(usage!("{option} goes with -r, which stores or saves a whole directory"));
     }
-    let (client, account) = session::open_in(&command.place, output).await?;
+    let by_id = place.cid;
+    let (client, mut account) = session::open_in(&place, output).await?;
+    if by_id {
+        let ids = std::slice::from_mut(action.container_mut());
+        account = session::names_of(&client, &account, ids).await?;
+    }
     let place = Place { client, account, output };
-    let container = command.action.container().to_owned();
-    let done = match command.action {
+    if content {
+        place.name_by_content(&mut action).await?;
+    }
+    let container = action.container_mut().clone();
+    let done = match action {
         ObjectAction::Put(args) if args.tree.recursive => tree::up(&place, args).await,
         ObjectAction::Get(args) if args.tree.recursive => tree::down(&place, args).await,
         ObjectAction::Put(args) => put::run(&place, args).await,
         ObjectAction::Get(args) => get::run(&place, args).await,
         ObjectAction::Show(args) => place.show(&args).await,
-        ObjectAction::List { container, list, versions } => {
-            place.list(&container, &list, versions).await
+        ObjectAction::Head { object, trust_level } => {
+            return head::run(&place, &object, trust_level).await;
         }
-        ObjectAction::Locate { object, check } => locate::run(&place, &object, check).await,
+        ObjectAction::List { container, list, versions, deleted, properties } => {
+            place.list(&container, &list, Shown { versions, deleted, properties }).await
+        }
+        ObjectAction::Truncate { object, size } => truncate::run(&place, &object, size.0).await,
+        ObjectAction::Link(args) => link::run(&place, args).await,
+        ObjectAction::Drain(args) => return upkeep::drain(&place, &args).await,
+        ObjectAction::Touch(args) => return upkeep::touch(&place, &args).await,
+        ObjectAction::Purge { container, object, keep } => {
+            upkeep::purge(&place, &container, &object, keep).await
+        }
+        ObjectAction::Locate { object, check, chunk_info } => {
+            locate::run(&place, &object, check || chunk_info, chunk_info).await
+        }
         ObjectAction::Delete { container, objects, version } => {
             let done = place.delete(&container, &objects, version).await;
             return match done {
@@ -92,7 +129,22 @@ impl Place {
         Ok(self.output.show(&View::of(&self.account, &container, &object), View::text)?)
     }
 
-    async fn list(&self, container: &OsStr, args: &ListArgs, versions: bool) -> anyhow::Result<()> {
+    /// Finds out which object, in which version, has the content whose id was given.
+    async fn name_by_content(&self, action: &mut ObjectAction) -> anyhow::Result<()> {
+        let container = given::container(action.container_mut())?;
+        let Some((object, version)) = action.object_mut() else {
+            return Err(usage!("--content goes with commands about one object that is there"));
+        };
+        let id = given::content_id(given::text(object, "the id of a content")?)?;
+        let (name, found) = self.client.resolve_content(&self.account, &container, &id).await?;
+        *object = name.as_str().into();
+        // An append or a truncation that was asked for is of this content, not of a newer one.
+        version.get_or_insert(found.0);
+        Ok(())
+    }
+
+    async fn list(&self, container: &OsStr, args: &ListArgs, shown: Shown) -> anyhow::Result<()> {
+        let Shown { versions, deleted, properties } = shown;
         let container = given::container(container)?;
         let mut wanted = listing::Wanted::new(args)?;
         let mut first = true;
@@ -105,15 +157,23 @@ impl Place {
                 .marker(&wanted.marker)
                 .end_marker(&wanted.end_marker)
                 .versions(versions)
+                .deleted(deleted)
+                .properties(properties)
                 .limit(limit);
             if let Some(next) = next {
                 page = page.resume(next);
             }
             let page = wanted.take(page.await?);
-            let columns: &[_] = match versions {
-                true => &[">SIZE", "MODIFIED", ">VERSION", "STATE", "NAME"],
-                false => &[">SIZE", "MODIFIED", "NAME"],
-            };
+            let versions = versions || deleted;
+            let mut columns = vec![">SIZE", "MODIFIED"];
+            if versions {
+                columns.extend([">VERSION", "STATE"]);
+            }
+            columns.push("NAME");
+            if properties {
+                columns.push("PROPERTIES");
+            }
+            let columns = &columns[..];
             let row = |entry: &ObjectEntry| row(entry, versions);
             listing::show(self.output, &page, columns, first, row, view::entry)?;
             first = false;
@@ -133,28 +193,26 @@ impl Place {
             return Err(usage!("--version goes with one object, not with {}", names.len()));
         }
         let mut each = Each::of(self.output, names.len());
-        for object in names {
-            let mut delete = self.client.delete_object(&self.account, &container, &object);
-            if let Some(version) = version {
-                delete = delete.version(Version(version));
+        let outcomes = match version {
+            Some(version) => {
+                let [object] = &names[..] else { return Ok(each.exit()) };
+                let delete = self.client.delete_object(&self.account, &container, object);
+                vec![(object.clone(), delete.version(Version(version)).await)]
             }
-            let client::Deleted { version, marker } = match delete.await {
-                Ok(deleted) => deleted,
-                // Nothing in it can be deleted.
-                Err(error @ client::Error::NoSuchContainer(_)) => return Err(error.into()),
-                Err(error) => {
-                    each.take(Err(error.into()))?;
-                    continue;
-                }
-            };
-            let deleted = Deleted {
-                account: self.account.as_str(),
-                container: container.as_str(),
-                object: object.as_str(),
-                version,
-                marker,
-            };
-            self.output.show(&deleted, Deleted::text)?;
+            None => self.client.delete_objects(&self.account, &container, names).await?,
+        };
+        for (object, outcome) in outcomes {
+            let done = outcome.map(|client::Deleted { version, marker }| {
+                let deleted = Deleted {
+                    account: self.account.as_str(),
+                    container: container.as_str(),
+                    object: object.as_str(),
+                    version,
+                    marker,
+                };
+                self.output.show(&deleted, Deleted::text)
+            });
+            each.take(told(done))?;
         }
         Ok(each.exit())
     }
@@ -216,5 +274,9 @@ fn row(entry: &ObjectEntry, versions: bool) -> Vec<String> {
         row.extend([entry.version.to_string(), state.to_owned()]);
     }
     row.push(entry.name.to_string());
+    if let Some(properties) = &entry.properties {
+        let pairs = properties.iter().map(|(key, value)| format!("{key}={value}"));
+        row.push(pairs.collect::<Vec<_>>().join(" "));
+    }
     row
 }

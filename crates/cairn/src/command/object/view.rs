@@ -51,10 +51,11 @@ impl<'a> View<'a> {
             (false, true) => ", the latest",
             (false, false) => "",
         };
+        let drained = if entry.drained { " (drained: its bytes are gone)" } else { "" };
         format!(
             "object      {}\ncontainer   {}\naccount     {}\nversion     {}{state}\n\
              size        {} ({})\netag        {}\nmime type   {}\npolicy      {}\n\
-             content     {}\ncreated     {}\nmodified    {}\n{}",
+             content     {}{drained}\ncreated     {}\nmodified    {}\n{}",
             printable(self.object),
             printable(self.container),
             printable(self.account),

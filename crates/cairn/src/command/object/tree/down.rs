@@ -5,7 +5,7 @@ use super::{
     listed::Listed,
     run_tree,
     target::{Below, Target, There, set_mtime},
-    time::{self, Mtime},
+    time::{Mtime, kept},
 };
 use crate::{
     arguments::GetArgs,
@@ -16,7 +16,7 @@ use crate::{
 use anyhow::Context;
 use client::{Client, Error};
 use futures::StreamExt;
-use model::{AccountName, ContainerName, Object, ObjectEntry};
+use model::{AccountName, ContainerName, ObjectEntry, Properties};
 use std::{fs::File, path::PathBuf, sync::Arc};
 use tokio::{
     io::{AsyncWriteExt, BufWriter},
@@ -90,6 +90,8 @@ async fn plan(
         let refused = |why: &str| told(Outcome::Failed(anyhow::anyhow!("{why}")));
         let plan = if entry.size == 0 && (name.is_empty() || name.ends_with('/')) {
             told(Outcome::Passed("it marks a directory"))
+        } else if entry.drained {
+            told(Outcome::Passed("it was drained: its bytes are gone"))
         } else if let Some(file) = clash {
             refused(&format!("{file} is an object too, so it cannot be a directory"))
         } else {
@@ -165,7 +167,8 @@ impl Down {
         }
         let get = self.client.get_object(&self.account, &self.container, &entry.name);
         let mut download = get.await?;
-        let mtime = mtime_of(download.object());
+        let object = download.object();
+        let mtime = mtime_of(&object.entry, Some(&object.properties));
         let target = self.target.clone();
         let (file, partial) = super::blocking(move || Ok(target.create()?)).await?;
         let mut writer = BufWriter::with_capacity(BUFFER_BYTES, tokio::fs::File::from_std(file));
@@ -190,15 +193,11 @@ impl Down {
         if seen.len() != entry.size {
             return Ok(false);
         }
-        let object = self.client.show_object(&self.account, &self.container, &entry.name).await?;
-        let mtime = mtime_of(&object);
-        if object.entry.size != seen.len() {
-            return Ok(false);
-        }
+        let mtime = mtime_of(entry, entry.properties.as_ref());
         if !self.checksum && Mtime::of(&seen) == mtime {
             return Ok(true);
         }
-        let Some(hash) = object.entry.hash else { return Ok(false) };
+        let Some(hash) = entry.hash else { return Ok(false) };
         super::blocking(move || {
             let same = hash::of(&file)?.0.as_bytes() == &hash.0;
             if same && Mtime::of(&file.metadata()?) == Mtime::of(&seen) {
@@ -213,9 +212,8 @@ impl Down {
 
 /// When the content of an object was last changed: as its writer kept it, else as the store
 /// knows it.
-fn mtime_of(object: &Object) -> Mtime {
-    let kept = object.properties.get(time::PROPERTY).and_then(|text| Mtime::from_property(text));
-    kept.unwrap_or(Mtime::from_micros(object.entry.modified))
+fn mtime_of(entry: &ObjectEntry, properties: Option<&Properties>) -> Mtime {
+    kept(properties).unwrap_or(Mtime::from_micros(entry.modified))
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Listed {
     /// Fetches a page, if there is one.
     async fn more(&mut self) -> Result<bool, Error> {
         let mut page = self.client.list_objects(&self.account, &self.container);
-        page = page.prefix(&self.prefix).limit(PAGE);
+        page = page.prefix(&self.prefix).limit(PAGE).properties(true);
         page = match std::mem::replace(&mut self.next, Next::Nowhere) {
             Next::Behind(marker) => page.marker(marker),
             Next::At(next) => page.resume(next),

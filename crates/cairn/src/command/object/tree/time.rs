@@ -1,5 +1,6 @@
 //! When a file was last changed, as it is kept with its object.
 
+use model::Properties;
 use rustix::fs::Timespec;
 use std::{
     fs::Metadata,
@@ -69,6 +70,11 @@ impl Mtime {
         let nanos = self.0.rem_euclid(NANOS) as i64;
         Timespec { tv_sec: seconds, tv_nsec: nanos }
     }
+}
+
+/// The time that was kept with an object.
+pub fn kept(properties: Option<&Properties>) -> Option<Mtime> {
+    Mtime::from_property(properties?.get(PROPERTY)?)
 }
 
 #[cfg(test)]

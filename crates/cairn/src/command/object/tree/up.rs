@@ -5,7 +5,7 @@ use super::{
     listed::Listed,
     run_tree,
     target::PARTIAL,
-    time::{self, Mtime},
+    time::{self, Mtime, kept},
     walk::{Found, Walk},
 };
 use crate::{
@@ -174,6 +174,7 @@ impl Up {
         let mtime = mtime.is_settled().then_some(mtime);
         if let Some(there) = there
             && there.size == seen.len()
+            && !there.drained
             && self.is_same(object, &there, &file, &seen, mtime).await?
         {
             return Ok(Outcome::Unchanged(there.size));
@@ -228,21 +229,11 @@ impl Up {
         seen: &Metadata,
         mtime: Option<Mtime>,
     ) -> anyhow::Result<bool> {
-        let shown = self.client.show_object(&self.account, &self.container, object).await;
-        let shown = match shown {
-            Ok(shown) => shown,
-            Err(Error::NoSuchObject(_)) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        let kept = shown.properties.get(time::PROPERTY).and_then(|t| Mtime::from_property(t));
-        if shown.entry.version == there.version
-            && !self.checksum
-            && mtime.is_some()
-            && kept == mtime
-        {
+        let kept = kept(there.properties.as_ref());
+        if !self.checksum && mtime.is_some() && kept == mtime {
             return Ok(true);
         }
-        let Some(hash) = shown.entry.hash else { return Ok(false) };
+        let Some(hash) = there.hash else { return Ok(false) };
         let file = file.clone();
         let (hashed, after) =
             super::blocking(move || Ok((hash::of(&file)?.0, file.metadata()?))).await?;
@@ -252,8 +243,12 @@ impl Up {
         if let Some(mtime) = mtime.filter(|_| kept != mtime) {
             // The next run need not read it.
             let update = self.client.update_object(&self.account, &self.container, object);
-            let update = update.version(shown.entry.version);
-            update.set(time::PROPERTY, mtime.to_property()).await?;
+            let update = update.version(there.version);
+            match update.set(time::PROPERTY, mtime.to_property()).await {
+                // Somebody has put another in its place.
+                Err(Error::NoSuchObject(_)) => return Ok(false),
+                done => done?,
+            }
         }
         Ok(true)
     }

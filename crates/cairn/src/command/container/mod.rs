@@ -1,5 +1,7 @@
 //! `cairn container`.
 
+mod upkeep;
+
 use super::{
     account::{creation, properties_text},
     each::{Each, told},
@@ -11,7 +13,7 @@ use crate::{
     output::{Output, printable, size, time},
 };
 use client::Client;
-use model::{AccountName, Container, PolicyName, Properties, Versioning};
+use model::{AccountName, Container, Frozen, PolicyName, Properties, Versioning};
 use serde::Serialize;
 
 /// What became of a container.
@@ -43,17 +45,28 @@ struct View<'a> {
     quota: Option<u64>,
     objects: u64,
     bytes: u64,
+    /// `no`, `snapshot` (until one that is being taken is done) or `yes`: it takes no writes.
+    frozen: &'static str,
+    /// The id of the container that it is the snapshot of.
+    snapshot_of: Option<String>,
     created: u64,
     modified: u64,
     properties: &'a Properties,
 }
 
 pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Exit> {
-    let (client, account) = session::open_in(&command.place, output).await?;
+    let ContainerCommand { place, mut action } = command;
+    let (client, mut account) = session::open_in(&place, output).await?;
+    if place.cid {
+        if matches!(action, ContainerAction::Create { .. }) {
+            return Err(usage!("a container is created by its name, not by an id"));
+        }
+        account = session::names_of(&client, &account, action.containers_mut()).await?;
+    }
     let naming = |error: client::Error, container| {
         session::naming(error.into(), &client, &account, container)
     };
-    match command.action {
+    match action {
         ContainerAction::Create { containers, settings, properties } => {
             let properties = given::properties(&properties)?;
             let policy: Option<PolicyName> = settings.policy.map(|p| p.parse()).transpose()?;
@@ -107,6 +120,13 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Ex
             }
             return Ok(each.exit());
         }
+        ContainerAction::Flush { .. }
+        | ContainerAction::Purge { .. }
+        | ContainerAction::Refresh { .. }
+        | ContainerAction::Touch { .. }
+        | ContainerAction::Snapshot(_) => {
+            return upkeep::run(&client, &account, action, output).await;
+        }
         ContainerAction::Set(change) => set(&client, &account, change).await?,
         ContainerAction::Unset { container, unset, policy, quota, versioning } => {
             let keys = given::keys(&unset.properties)?;
@@ -136,16 +156,25 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Ex
 }
 
 async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> anyhow::Result<()> {
-    let ContainerChange { container, settings, change } = args;
+    let ContainerChange { container, settings, change, frozen, thaw } = args;
     let properties = given::properties(&change.properties)?;
     let nothing = settings.policy.is_none()
         && settings.versioning.is_none()
         && settings.quota.is_none()
         && properties.is_empty();
-    if nothing && !change.replace {
+    if nothing && !(change.replace || frozen || thaw) {
         return Err(usage!("nothing is to be set: say --property KEY=VALUE or a setting"));
     }
-    let mut update = client.update_container(account, &given::container(&container)?);
+    let name = given::container(&container)?;
+    let named = async |done: Result<(), client::Error>| match done {
+        Ok(()) => Ok(()),
+        Err(error) => Err(session::naming(error.into(), client, account, &container).await),
+    };
+    // A container that is frozen takes no other change.
+    if thaw {
+        named(client.thaw_container(account, &name).await).await?;
+    }
+    let mut update = client.update_container(account, &name);
     if change.replace {
         update = update.clear();
     }
@@ -164,10 +193,13 @@ async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> a
         }
         update = update.quota(Some(quota.0));
     }
-    match update.set_all(properties).await {
-        Ok(()) => Ok(()),
-        Err(error) => Err(session::naming(error.into(), client, account, &container).await),
+    if !nothing || change.replace {
+        named(update.set_all(properties).await).await?;
     }
+    if frozen {
+        named(client.freeze_container(account, &name).await).await?;
+    }
+    Ok(())
 }
 
 async fn list(
@@ -221,6 +253,12 @@ impl<'a> View<'a> {
             quota: container.quota,
             objects: container.objects,
             bytes: container.bytes,
+            frozen: match container.frozen {
+                Frozen::No => "no",
+                Frozen::Lease { .. } => "snapshot",
+                Frozen::Forever => "yes",
+            },
+            snapshot_of: container.snapshot_of.map(|id| id.to_string()),
             created: container.created,
             modified: container.modified,
             properties: &container.properties,
@@ -232,12 +270,14 @@ impl<'a> View<'a> {
         let quota = self.quota.map_or("none".to_owned(), size::human);
         format!(
             "container   {}\naccount     {}\nid          {}\npolicy      {policy}\n\
-             versioning  {}\nquota       {quota}\nobjects     {}\nbytes       {} ({})\n\
+             versioning  {}\nquota       {quota}\nfrozen      {}\nobjects     {}\n\
+             bytes       {} ({})\n\
              created     {}\nmodified    {}\n{}",
             printable(self.container),
             printable(self.account),
             self.id,
             self.versioning,
+            self.frozen,
             self.objects,
             self.bytes,
             size::human(self.bytes),
