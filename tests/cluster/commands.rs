@@ -1,7 +1,8 @@
 //! What commands say and how they end, beyond what is wrong with a request.
 
 use crate::harness::{
-    Answer, Cluster, Daemon, Role, Scene, Store, eventually, free_addresses, server_arguments,
+    Answer, Cluster, Daemon, Role, Scene, Store, content, eventually, free_addresses,
+    server_arguments,
 };
 use std::{
     path::Path,
@@ -168,4 +169,144 @@ fn space_is_counted_once_and_a_reserve_holds_for_volumes() {
     assert_eq!(refusal.code, Some(4), "{}", refusal.log);
     assert!(refusal.log.contains("the cluster takes none of these volumes"), "{}", refusal.log);
     assert!(refusal.log.contains("access key"), "{}", refusal.log);
+}
+
+/// What the command line does with one object, in a container of this policy.
+fn with_objects(store: &Store, scene: &Scene, container: &str, policy: &str) {
+    let ok = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().map(|w| w.replace("C/", container)).collect();
+        store.cli(&words).ok()
+    };
+    let get = |object: &str| store.cli(&["object", "get", container, object, "-"]).ok().out;
+    let (bytes, more) = (content(1, 700_000), content(2, 300_000));
+    let (f, m) = (scene.file("bytes", &bytes), scene.file("more", &more));
+    let (f, m) = (f.to_str().unwrap(), m.to_str().unwrap());
+    ok(&format!("container create C/ --policy {policy} --versioning unlimited"));
+
+    // Appended to and cut, it stays the version it is.
+    let id = "00112233445566778899aabbccddeeff";
+    ok(&format!("object put C/ o {f} --append --content-id {id} -p a=b"));
+    let stored = ok(&format!("object put C/ o {m} --append --json")).json();
+    assert_eq!((&stored["size"], &stored["total"]), (&300_000.into(), &1_000_000.into()));
+    assert!(stored["etag"].is_null() && stored["content"] == id, "{stored}");
+    let whole = [&bytes[..], &more].concat();
+    assert!(get("o") == whole);
+    let shown = ok(&format!("object show C/ {id} --content --json")).json();
+    assert_eq!((&shown["object"], &shown["properties"]["a"]), (&"o".into(), &"b".into()));
+    let line = ["object", "put", container, "other", f, "--content-id", id];
+    store.cli(&line).refused(6, &[id]);
+    store.cli(&["object", "truncate", container, "o", "1000001"]).refused(2, &["1000000"]);
+    ok("object truncate C/ o 800000");
+    assert!(get("o") == whole[..800_000]);
+
+    // A link stands by itself.
+    ok("object link C/ o C/-linked l");
+    ok("object link C/ o C/ r --replace -p c=d --to-account friends");
+    let linked = ok("object show C/ r -a friends --json").json();
+    assert_eq!(linked["properties"], serde_json::json!({"c": "d"}));
+    store.cli(&["object", "link", container, "none", container, "x"]).refused(5, &["none"]);
+    ok("object truncate C/ o 0");
+    assert!(get("o").is_empty());
+    ok("object delete C/ o");
+    let linked = store.cli(&["object", "get", &format!("{container}-linked"), "l", "-"]).ok().out;
+    assert!(linked == whole[..800_000]);
+    let listed = ok("object list C/ --deleted --json").lines();
+    assert_eq!((listed.len(), &listed[0]["name"]), (1, &"o".into()));
+    assert!(ok("object list C/").out.is_empty());
+
+    // Presence, as far as one wants to be sure.
+    ok(&format!("object put C/ p {f} -p k=v"));
+    let listed = ok("object list C/ --properties --json").lines();
+    assert_eq!(listed[0]["properties"]["k"], "v");
+    ok("object head C/ p --trust-level complete");
+    let located = ok("object locate C/ p --chunk-info --json").json();
+    for chunk in located["chunks"].as_array().unwrap() {
+        assert_eq!((&chunk["state"], &chunk["footer"]["object"]), (&"whole".into(), &"p".into()));
+    }
+    store.cli(&["object", "head", container, "none"]).gone();
+    let cid = ok("container show C/ --json").json()["id"].as_str().unwrap().to_owned();
+    let line = ["object", "get", &cid, "p", "-", "--cid", "--account", "elsewhere"];
+    assert!(store.cli(&line).ok().out == bytes);
+
+    // Drained, only its bytes are gone.
+    ok("object drain C/ p");
+    let drained = store.cli(&["object", "get", container, "p", "-"]);
+    assert!(drained.code != Some(0) && drained.error.contains("drained"), "{}", drained.error);
+    assert_eq!(ok("object show C/ p --json").json()["drained"], true);
+    let back = scene.path(format!("{container}-back"));
+    let line = ["object", "save", "-r", container, back.to_str().unwrap(), "--json"];
+    assert_eq!(store.cli(&line).ok().lines().last().unwrap()["skipped"], 1);
+}
+
+#[test]
+fn objects_are_appended_to_cut_linked_and_drained() {
+    let scene = Scene::new();
+    let (_server, store) = server(&scene);
+    with_objects(&store, &scene, "fragments", "EC42");
+    with_objects(&store, &scene, "copies", "THREECOPIES");
+
+    // What takes too long leaves nothing.
+    let line = ["object", "put", "fragments", "slow", "-", "--deadline", "1s"];
+    let mut child = store.spawn(&line);
+    let held = child.stdin.take();
+    let answer = Answer::finish(child);
+    drop(held);
+    assert!(answer.code != Some(0) && answer.error.contains("deadline"), "{}", answer.error);
+    store.cli(&["object", "show", "fragments", "slow"]).refused(5, &["slow"]);
+    let file = scene.file("file", b"some bytes");
+    let line = ["object", "put", "fragments", "quick", file.to_str().unwrap(), "--json"];
+    let measured = store.cli(&[&line[..], &["--perfdata", "--deadline", "30s"]].concat()).json();
+    assert!(measured["perfdata"]["commit"].as_f64().unwrap() > 0.0, "{measured}");
+}
+
+#[test]
+fn containers_are_emptied_kept_as_they_are_and_copied() {
+    let scene = Scene::new();
+    let (_server, store) = server(&scene);
+    let file = scene.file("file", &content(3, 100_000));
+    let f = file.to_str().unwrap();
+    let ok = |line: &str| store.cli(&line.split_whitespace().collect::<Vec<_>>()).ok();
+    let json = |line: &str| ok(&format!("{line} --json")).json();
+    ok("container create c --versioning unlimited");
+    for _ in 0..4 {
+        ok(&format!("object put c a {f}"));
+        ok(&format!("object put c b {f}"));
+    }
+    assert_eq!(json("object purge c a --keep 3")["versions"], 1);
+    assert_eq!(json("container purge c --keep 2")["versions"], 3);
+
+    // A snapshot stays as it is; what it was taken of goes on.
+    let taken = json("container snapshot c s");
+    assert_eq!((&taken["objects"], &taken["bytes"]), (&4.into(), &400_000.into()));
+    let shown = json("container show s");
+    assert_eq!((&shown["frozen"], shown["snapshot_of"].is_string()), (&"yes".into(), true));
+    store.cli(&["object", "put", "s", "x", f, "--timeout", "2s"]).refused_with_notes(3, &[]);
+    store.cli(&["container", "snapshot", "c", "s"]).refused(6, &["exists"]);
+    store.cli(&["container", "snapshot", "c", "c"]).refused(2, &["itself"]);
+    store.cli(&["container", "snapshot", "none", "t"]).refused(5, &["none"]);
+    ok(&format!("object put c new {f}"));
+    assert_eq!(ok("object list s").out, {
+        ok("object delete c b");
+        ok("object list s").out
+    });
+    assert!(store.cli(&["object", "get", "s", "b", "-"]).ok().out == content(3, 100_000));
+
+    // By hand, too.
+    ok("container set c --frozen");
+    store.cli(&["object", "delete", "c", "a", "--timeout", "2s"]).refused_with_notes(3, &[]);
+    ok("container set c --thaw");
+    assert!(json("container flush c")["versions"].as_u64().unwrap() > 0);
+    store.cli(&["container", "delete", "c"]).refused(6, &["not empty"]);
+    json("container flush c --fast");
+    ok("container delete c");
+
+    // Counters that were lost come back.
+    ok("account flush default");
+    assert!(ok("container list").out.is_empty());
+    ok("container refresh s");
+    ok("account refresh --all");
+    assert_eq!(json("account show default")["objects"], 4);
+    let gone = json("container refresh c");
+    assert_eq!(gone["exists"], false);
+    store.cli(&["container", "touch", "c"]).refused(5, &["container c"]);
 }

@@ -10,6 +10,7 @@
 mod codes;
 mod commands;
 mod crashes;
+mod documents;
 mod harness;
 mod listings;
 mod losses;

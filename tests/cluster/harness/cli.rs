@@ -91,6 +91,12 @@ impl Answer {
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// It must have said that something is not there, which is no error.
+    #[track_caller]
+    pub fn gone(&self) {
+        assert_eq!((self.code, &*self.error), (Some(5), ""));
+    }
+
     /// It must have failed with this code, and said these things, in a line for people.
     #[track_caller]
     pub fn refused(&self, code: i32, says: &[&str]) {
