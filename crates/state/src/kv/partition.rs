@@ -33,6 +33,8 @@ pub(crate) struct Partition {
     pub(crate) oldest_request: u64,
     /// Log time before which no blob was barred that still is.
     pub(crate) oldest_barred: u64,
+    /// Blobs that rows are staged for.
+    pub(crate) staged: u64,
 }
 
 impl Record for Partition {}

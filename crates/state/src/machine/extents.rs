@@ -2,7 +2,7 @@
 
 mod check;
 
-use super::{Context, blob, repair};
+use super::{Context, blob, repair, stage};
 use crate::{
     CommitExtent, Failure, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_ROWS, PAGE_ROWS, Rows,
     kv::{
@@ -11,9 +11,7 @@ use crate::{
         staged::{self, Summary},
     },
 };
-use model::{
-    BlobId, ContainerId, Error, ErrorKind, MAX_WIDTH, Metachunk, ObjectName, Subject, Version,
-};
+use model::{ContainerId, Error, ErrorKind, MAX_WIDTH, Metachunk, ObjectName, Subject, Version};
 use std::collections::BTreeSet;
 
 pub(super) use check::{fence, prepared_for, table};
@@ -135,7 +133,7 @@ pub(super) fn write(
             Rows::Inline(rows) => {
                 chunks::write_page(&mut cx.txn, &extent.blob, 0, rows.clone())?;
             }
-            Rows::Staged(_) => forget_staged(cx, &extent.blob)?,
+            Rows::Staged(_) => stage::forget(cx, &extent.blob)?,
         }
         let Place { container, object, version } = place;
         let owner = Owner { container: *container, object: object.clone(), version };
@@ -161,16 +159,6 @@ fn check_room(before: &[head::Extent], added: &Checked) -> Result<(), Error> {
          {MAX_ROWS} are possible: store it anew, in larger chunks"
     );
     Err(Error::new(ErrorKind::Exhausted, Subject::Object, message))
-}
-
-/// Forgets that rows are staged; their pages stay.
-fn forget_staged(cx: &mut Context, blob: &BlobId) -> Result<(), Failure> {
-    let key = staged::key(blob);
-    if let Some(record) = kv::get::<staged::Staged>(&cx.txn, key.as_bytes())? {
-        cx.txn.delete(staged::expiry_key(record.at, blob).into_bytes());
-        cx.txn.delete(key.into_bytes());
-    }
-    Ok(())
 }
 
 /// Queues the places that no chunk is durable at.

@@ -20,6 +20,9 @@ use crate::{
 };
 use model::{ContainerId, Error, ErrorKind, Frozen, JobId, Subject, check_properties};
 
+/// How far the versions of other partitions may be ahead of log time, in microseconds.
+const AHEAD: u64 = 24 * 3600 * 1_000_000;
+
 /// Makes a hidden target, or takes over one that a job left behind.
 pub(super) fn create(cx: &mut Context, command: &CreateSnapshot) -> Result<Answer, Failure> {
     check_properties(&command.properties)?;
@@ -82,6 +85,11 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     if head::exact(&cx.txn, id, name, version)?.is_some() {
         let message = format!("version {version} of object {name} is imported already");
         return Err(Error::new(ErrorKind::AlreadyExists, Subject::Object, message).into());
+    }
+    // A version from afar would leave none for what is committed after it.
+    if version.0 > cx.now().max(cx.partition.last_version).saturating_add(AHEAD) {
+        let message = format!("version {version} is of a time to come");
+        return Err(Error::new(ErrorKind::Invalid, Subject::Object, message).into());
     }
     let mut head = Head::marker(command.policy.clone(), command.created, command.modified);
     cx.partition.last_version = cx.partition.last_version.max(version.0);

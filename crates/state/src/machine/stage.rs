@@ -48,6 +48,9 @@ pub(super) fn page(cx: &mut Context, command: &StagePage) -> Result<Answer, Fail
         return repeated(cx, command);
     }
     check_next(command, record.summary.rows)?;
+    if record.summary.rows == 0 {
+        cx.partition.staged += 1;
+    }
     command.rows.iter().for_each(|row| record.summary.add(row));
     kv::put(&mut cx.txn, staged::key(blob), &record)?;
     kv::put(&mut cx.txn, staged::expiry_key(record.at, blob), &Present)?;
@@ -86,13 +89,29 @@ pub(super) fn discard(cx: &mut Context, blob: &BlobId) -> Result<(), Fatal> {
     let key = staged::key(blob);
     let Some(record) = kv::get::<Staged>(&cx.txn, key.as_bytes())? else { return Ok(()) };
     chunks::remove_pages(&mut cx.txn, blob, 0..chunks::pages(record.summary.rows));
-    cx.txn.delete(staged::expiry_key(record.at, blob).into_bytes());
-    cx.txn.delete(key.into_bytes());
+    unstage(cx, blob, &record);
     Ok(())
+}
+
+/// Forgets that the rows of a blob, which is committed, were staged: their pages stay.
+pub(super) fn forget(cx: &mut Context, blob: &BlobId) -> Result<(), Fatal> {
+    if let Some(record) = kv::get::<Staged>(&cx.txn, staged::key(blob).as_bytes())? {
+        unstage(cx, blob, &record);
+    }
+    Ok(())
+}
+
+fn unstage(cx: &mut Context, blob: &BlobId, record: &Staged) {
+    cx.txn.delete(staged::expiry_key(record.at, blob).into_bytes());
+    cx.txn.delete(staged::key(blob).into_bytes());
+    cx.partition.staged = cx.partition.staged.saturating_sub(1);
 }
 
 /// Removes the oldest staged rows, if they were never committed.
 pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
+    if cx.partition.staged == 0 {
+        return Ok(());
+    }
     let oldest = kv::scan(&cx.txn, &staged::expiry()).next().transpose()?;
     let Some((key, _)) = oldest else { return Ok(()) };
     let (at, blob) = staged::parse_expiry(&key)?;

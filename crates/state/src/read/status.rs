@@ -25,6 +25,8 @@ pub struct Status {
     pub outbox: u64,
     /// Answers kept under request ids.
     pub requests: u64,
+    /// Blobs that rows are staged for.
+    pub staged: u64,
 }
 
 /// Log time, fence and the lengths of the queues: a single read.
@@ -38,6 +40,7 @@ pub fn status(view: &dyn Read) -> Result<Status, Failure> {
         repairs: partition.repairs,
         outbox: partition.outbox,
         requests: partition.requests,
+        staged: partition.staged,
     })
 }
 
