@@ -10,7 +10,7 @@ use chunk::{
     identity::{Identity, VOLUME_FORMAT},
 };
 use meta::{Node, OpenStores, PartitionStores, Services};
-use model::{ChunkName, ClusterId, Error, Policy};
+use model::{ChunkName, ClusterId, Error, Policy, SmallObjects};
 use parking_lot::Mutex;
 use proto::v1::{self, directory_client::DirectoryClient};
 use std::{
@@ -41,9 +41,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A store with the built-in policies and two with metachunks of 256 KiB: `EC` (4+2) and
-    /// `COPIES` (3).
+    /// A store with the built-in policies and some with small metachunks: `EC` (4+2) and `COPIES`
+    /// (3) of 256 KiB, `TINY` (1) of 64 KiB, and `BY_SIZE`, which keeps up to 100 KiB as `COPIES`
+    /// and more as `EC`. Deleted chunks stay.
     pub async fn start() -> Self {
+        Self::start_with(Duration::from_secs(3600)).await
+    }
+
+    /// The same, but deleted chunks go at once.
+    pub async fn start_forgetful() -> Self {
+        Self::start_with(Duration::ZERO).await
+    }
+
+    async fn start_with(delete_grace: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = Secret::new([7; 32]).access_key();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,8 +63,17 @@ impl Cluster {
         let mut config =
             meta::Config::new(dir.path().join("meta"), address.clone(), "EC".parse().unwrap());
         config.partitions = PARTITIONS;
-        config.delete_grace = Duration::from_secs(3600);
-        config.policies = vec![policy("EC", "ec/algo=rs_vand,k=4,m=2", 1), copies(4)];
+        config.delete_grace = delete_grace;
+        let by_size = Policy {
+            small: Some(SmallObjects { bytes: 100 << 10, policy: "COPIES".parse().unwrap() }),
+            ..policy("BY_SIZE", "ec/algo=rs_vand,k=4,m=2", 1)
+        };
+        config.policies = vec![
+            policy("EC", "ec/algo=rs_vand,k=4,m=2", 1),
+            policy("COPIES", "plain/nb_copy=3", 4),
+            policy("TINY", "plain/nb_copy=1", 1),
+            by_size,
+        ];
         let seams = meta::Seams {
             disk: Arc::new(disk::OsDisk),
             connector: connector.clone(),
@@ -147,10 +166,6 @@ fn policy(name: &str, method: &str, chunk_blocks: u32) -> Policy {
         chunk_blocks,
         small: None,
     }
-}
-
-fn copies(chunk_blocks: u32) -> Policy {
-    policy("COPIES", "plain/nb_copy=3", chunk_blocks)
 }
 
 fn volume_path(dir: &Path, n: u32) -> PathBuf {
@@ -270,6 +285,16 @@ pub fn container(name: &str) -> ContainerName {
 
 pub fn object(name: &str) -> ObjectName {
     name.parse().unwrap()
+}
+
+/// Reads a whole object.
+pub async fn read(
+    client: &Client,
+    account: &AccountName,
+    container: &ContainerName,
+    object: &ObjectName,
+) -> Result<bytes::Bytes, cairn_client::Error> {
+    client.get_object(account, container, object).await?.bytes().await
 }
 
 /// Bytes without a pattern that a misplaced block could hide in.

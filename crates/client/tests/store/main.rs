@@ -3,6 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod accounts;
+mod appends;
 mod cluster;
+mod containers;
 mod deadlines;
+mod deletes;
+mod links;
 mod objects;
+mod snapshots;
+mod tables;
+mod truncates;
