@@ -37,6 +37,10 @@ where
         Ok(answer) => return Ok(answer),
         Err(error) => error,
     };
+    if blobs.is_empty() {
+        // There is nothing to bar, so what became of it stays open if it is open.
+        return Err(error);
+    }
     let outcome_open = error.kind() == ErrorKind::Indeterminate;
     match abort(place, blobs).await {
         Ok(()) => {
