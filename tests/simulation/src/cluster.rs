@@ -1,8 +1,8 @@
 //! A simulated cluster: machines on turmoil's hosts.
 
 use crate::{
-    machine::{Machine, Site, connector},
-    network::address,
+    machine::{Machine, Site},
+    network::{Flakiness, SimConnect, address},
     observer::Observer,
     random::Rng,
 };
@@ -59,7 +59,8 @@ impl Cluster<'_> {
         }
         let site = Site {
             observer: observer.clone(),
-            connector: connector(),
+            connector: Arc::new(SimConnect::default()),
+            flakiness: Flakiness::default(),
             metas: metas.iter().map(|meta| address(meta)).collect(),
             ended: Arc::default(),
             clients: Arc::default(),
@@ -121,11 +122,12 @@ impl Cluster<'_> {
         self.site.observer.note(format_args!("crash {name}, power lost: {power}"));
         // The disk first: what is dropped with the process must not reach it.
         self.machine(name).crash(power);
-        if !power {
+        if !power && self.machine(name).stores().is_some() {
             self.sim.crash(name);
             return true;
         }
-        // A machine without power says no goodbyes: the others find out by themselves.
+        // A machine without power says no goodbyes: the others find out by themselves. Nor does
+        // a chunk server: it would say them in the order of a hash table of its connections.
         let others = self.others(name);
         others.iter().for_each(|other| self.sim.partition(name, other.as_str()));
         self.sim.crash(name);

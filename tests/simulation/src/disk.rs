@@ -346,6 +346,3 @@ impl Drop for Lock {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,7 @@ use std::{
 pub struct Menu {
     /// Crashes of processes and machines.
     pub crashes: bool,
-    /// Partitions and held links.
+    /// Partitions, held links and connections that break.
     pub network: bool,
     /// Errors, full and slow disks, flipped bits.
     pub disks: bool,
@@ -36,6 +36,7 @@ enum Undo {
     Repair(String, String),
     Disk(String),
     Clock(String),
+    Connections,
 }
 
 /// The faults of a simulation.
@@ -88,6 +89,7 @@ impl Schedule {
                     let lying = machine.platter().faults().lying;
                     machine.platter().set_faults(Faults { lying, ..Faults::default() });
                 }
+                Undo::Connections => cluster.site.flakiness.set(0),
                 Undo::Clock(machine) => cluster.machine(&machine).clock().set_ahead(0),
             }
         }
@@ -105,7 +107,7 @@ impl Schedule {
 
     fn inject(&mut self, cluster: &mut Cluster<'_>, now: Duration) {
         let machine = self.machine(cluster);
-        match self.rng.below(20) {
+        match self.rng.below(22) {
             0..5 if self.menu.crashes => {
                 let power = self.rng.one_in(2);
                 self.crash(cluster, now, &machine, power);
@@ -143,6 +145,12 @@ impl Schedule {
             }
             13..17 if self.menu.disks => self.trouble_disk(cluster, now, machine),
             17 if self.menu.disks => self.flip(cluster),
+            20..22 if self.menu.network => {
+                let pieces = 1 << self.rng.within(1..7);
+                cluster.site.observer.note(format_args!("connections break in {pieces} pieces"));
+                cluster.site.flakiness.set(pieces);
+                self.later(now, 500..5000, Undo::Connections);
+            }
             18..20 if self.menu.clocks => {
                 let most = if self.rng.one_in(2) { 1_000 } else { 15_000 };
                 let millis = self.rng.below(most) as i64;

@@ -2,6 +2,7 @@
 
 use crate::{invariant::Invariant, observer::Observer};
 use bytes::Bytes;
+use model::Version;
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -101,6 +102,7 @@ struct State {
     clock: u64,
     operations: Vec<Operation>,
     contents: BTreeMap<Content, Bytes>,
+    versions: Vec<(String, Version, Content)>,
     last: bool,
 }
 
@@ -156,6 +158,24 @@ impl History {
         let content = Content::of(&bytes);
         self.state().contents.insert(content, bytes);
         content
+    }
+
+    /// A version of an object was acknowledged.
+    pub fn stored(&self, object: &str, version: Version, content: Content) {
+        self.state().versions.push((object.to_owned(), version, content));
+    }
+
+    /// The acknowledged versions of the objects of a container.
+    pub fn versions(&self, container: &str) -> Vec<(String, Version, Content)> {
+        let here = |object: &str| object.split('/').next() == Some(container);
+        let versions = self.state().versions.clone();
+        versions.into_iter().filter(|(object, ..)| here(object)).collect()
+    }
+
+    /// A version that was acknowledged and never removed cannot be read.
+    pub fn lost(&self, object: &str, version: Version, why: &dyn std::fmt::Display) {
+        let what = format!("{object}: version {version} was acknowledged: {why}");
+        self.observer.violated(Invariant::Readable, what);
     }
 
     /// A client was given bytes of an object: those of a range of a content.

@@ -3,7 +3,7 @@
 
 use crate::{
     disk::Platter,
-    network::{SimConnect, SimListener, address},
+    network::{Flakiness, SimListener, address},
     observer::Observer,
     random::Rng,
     stores::SimStores,
@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use transport::{AccessKey, App, Connect, Secret};
+use transport::{AccessKey, App, Connect, HttpPool, Secret};
 
 /// When simulations begin, in microseconds since 1970.
 const EPOCH_MICROS: u64 = 1_800_000_000_000_000;
@@ -34,6 +34,8 @@ pub struct Site {
     pub observer: Observer,
     /// How the machines reach each other.
     pub connector: Arc<dyn Connect>,
+    /// How soon clients' connections break.
+    pub flakiness: Flakiness,
     /// The addresses of the metadata nodes.
     pub metas: Vec<String>,
     /// Machines whose process has ended by itself.
@@ -275,6 +277,7 @@ impl Machine {
             address: address(self.name()),
             cluster: None,
             format: true,
+            reserve_bytes: None,
         };
         let clock = self.0.clock.clone();
         let seams = chunk::Seams {
@@ -288,7 +291,8 @@ impl Machine {
             indexes: Arc::new(MemoryIndexes),
         };
         let server = ChunkServer::open_with(config, seams).await.map_err(chain)?;
-        let routes = tonic::service::Routes::new(server.grpc_service());
+        let pool = HttpPool::new(site.connector.clone(), &Site::key());
+        let routes = tonic::service::Routes::new(server.grpc_service(pool));
         let health = {
             let server = server.clone();
             Arc::new(move || server.health())
@@ -303,11 +307,6 @@ impl Machine {
             ended = server.run_heartbeats(directory, pending()) => ended.map_err(failed),
         }
     }
-}
-
-/// The way to the real connector, for those who put faults into it.
-pub fn connector() -> Arc<dyn Connect> {
-    Arc::new(SimConnect)
 }
 
 fn failed(error: impl Display) -> Box<dyn Display> {

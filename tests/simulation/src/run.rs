@@ -284,6 +284,7 @@ impl Life<'_, '_> {
             Ok(())
         })?;
         self.until("the last look", FINISH, &mut None, |_| *done.lock() == 1)?;
+        self.cluster.site.observer.seal();
         self.meddle(Moment::Looked);
         let quiet = |cluster: &mut Cluster<'_>| converges::check(&cluster.machines).is_none();
         let settled = self.until("quiet", SETTLE, &mut None, quiet);

@@ -2,18 +2,18 @@
 
 use crate::{
     history::{Action, Content, History, Outcome},
-    machine::{Site, connector},
+    machine::Site,
+    network::SimConnect,
     random::Rng,
 };
 use bytes::Bytes;
 use client::{
     AccountName, ByteRange, Client, ContainerName, Error, ErrorKind, ListedName, ObjectName,
-    PolicyName, Source, Versioning,
+    PolicyName, Source, Version, Versioning,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
-use transport::Connect;
 
 /// How long an operation on metadata is tried.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -22,14 +22,18 @@ const DEADLINE: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Objects in each container.
-const OBJECTS: u64 = 5;
+const OBJECTS: u64 = 4;
 
 /// The containers: name, policy, versioning.
-const CONTAINERS: [(&str, &str, Versioning); 3] = [
+const CONTAINERS: [(&str, &str, Versioning); 4] = [
     ("coded", "EC22", Versioning::Suspended),
     ("copied", "COPIES3", Versioning::Suspended),
     ("once", "EC22", Versioning::Disabled),
+    (KEPT, "EC22", Versioning::Unlimited),
 ];
+
+/// The container that keeps every version.
+pub const KEPT: &str = "kept";
 
 /// Every object that clients touch.
 pub fn objects() -> Vec<String> {
@@ -69,26 +73,11 @@ impl Worker {
         rng: Rng,
         mischief: Mischief,
     ) -> Result<Self, Error> {
-        Self::over(connector(), name, site, history, rng, mischief)
-    }
-
-    /// The same, with a connector of its own.
-    ///
-    /// # Errors
-    /// A defect: its configuration is not valid.
-    pub fn over(
-        connector: Arc<dyn Connect>,
-        name: &str,
-        site: &Site,
-        history: History,
-        rng: Rng,
-        mischief: Mischief,
-    ) -> Result<Self, Error> {
         let random = Mutex::new(rng.fork("client"));
         let client = Client::builder()
             .seeds(site.metas.iter().cloned())
             .access_key(Site::key())
-            .connector(connector)
+            .connector(Arc::new(SimConnect::flaky(site.flakiness.clone(), rng.fork("breaks"))))
             .random(Arc::new(move |buffer| random.lock().fill(buffer)))
             .deadline(DEADLINE)
             .upload_memory_bytes(64 << 20)
@@ -153,6 +142,9 @@ impl Worker {
         for object in objects() {
             self.get(&object).await;
         }
+        for (object, version, content) in self.history.versions(KEPT) {
+            self.get_version(&object, version, content).await;
+        }
         for (container, ..) in CONTAINERS {
             self.list(container, 1000).await;
         }
@@ -190,6 +182,7 @@ impl Worker {
         match within(put.autocreate(false).into_future()).await {
             Ok(stored) => {
                 let why = format!("version {} tolerates {}", stored.version, stored.tolerance);
+                self.history.stored(object, stored.version, content);
                 self.history.complete(ticket, Outcome::Done, &why);
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -224,6 +217,21 @@ impl Worker {
 
     async fn get(&self, object: &str) {
         self.read(object, None).await;
+    }
+
+    /// Reads a version that must be there.
+    async fn get_version(&self, object: &str, version: Version, content: Content) {
+        let (container, name) = parse(object);
+        let reading = async {
+            let get = self.client.get_object(&self.account, &container, &name);
+            let download = get.version(version).await?;
+            let range = download.ranges().first().cloned().unwrap_or(0..0);
+            Ok((range, self.collect(download).await?))
+        };
+        match within(reading).await {
+            Ok((range, bytes)) => self.history.given(object, content, range, &bytes),
+            Err(error) => self.history.lost(object, version, &error),
+        }
     }
 
     async fn get_range(&self, object: &str) {

@@ -81,66 +81,12 @@ fn after(operation: &Operation, object: Option<Content>) -> Option<Option<Conten
     match (operation.action, operation.outcome) {
         (A::Put(content), O::Done | O::Unknown) => Some(Some(content)),
         (A::Put(_), O::Exists) => object.is_some().then_some(object),
+        // Where versions are kept a marker is left, whatever was there.
+        (A::Delete, O::Done) if operation.object.starts_with(crate::workload::KEPT) => Some(None),
         (A::Delete, O::Done) => object.is_some().then_some(None),
         (A::Delete, O::Unknown) => Some(None),
         (A::Look | A::Delete, O::Missing) => object.is_none().then_some(None),
         (A::Look, O::Found(content)) => (object == Some(content)).then_some(object),
         _ => Some(object),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An operation from its times.
-    fn operation(action: Action, outcome: Outcome, invoked: u64, returned: u64) -> Operation {
-        let (client, object) = ("c".to_owned(), "o".to_owned());
-        let at = (invoked, returned);
-        Operation { client, object, action, invoked, returned, outcome, at, last: false }
-    }
-
-    const ONE: Content = Content(1);
-    const TWO: Content = Content(2);
-
-    #[test]
-    fn what_overlaps_may_come_in_either_order_and_what_does_not_may_not() {
-        let overlapping = |seen| {
-            [
-                operation(Action::Put(ONE), Outcome::Done, 1, 4),
-                operation(Action::Put(TWO), Outcome::Done, 2, 5),
-                operation(Action::Look, Outcome::Found(seen), 6, 7),
-            ]
-        };
-        assert_eq!(check(&overlapping(ONE)), None);
-        assert_eq!(check(&overlapping(TWO)), None);
-        let mut ordered = overlapping(ONE);
-        ordered[0].returned = 2;
-        ordered[1].invoked = 3;
-        assert!(check(&ordered).is_some());
-    }
-
-    #[test]
-    fn an_unknown_outcome_explains_one_change_and_not_two() {
-        let history = |second| {
-            [
-                operation(Action::Put(ONE), Outcome::Unknown, 1, u64::MAX),
-                operation(Action::Look, Outcome::Missing, 2, 3),
-                operation(Action::Look, Outcome::Found(ONE), 4, 5),
-                operation(Action::Delete, Outcome::Done, 6, 7),
-                operation(Action::Look, second, 8, 9),
-            ]
-        };
-        assert_eq!(check(&history(Outcome::Missing)), None);
-        assert!(check(&history(Outcome::Found(ONE))).is_some(), "it was applied twice");
-    }
-
-    #[test]
-    fn what_was_refused_must_not_show() {
-        let history = [
-            operation(Action::Put(ONE), Outcome::Refused, 1, 2),
-            operation(Action::Look, Outcome::Found(ONE), 3, 4),
-        ];
-        assert!(check(&history).is_some());
     }
 }

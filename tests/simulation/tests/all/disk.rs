@@ -1,7 +1,12 @@
 //! What the simulated disk promises, and no more.
 
-use super::*;
-use std::collections::BTreeSet;
+use ::disk::{Disk, File, Mode};
+use simulation::{
+    disk::{Platter, SimDisk},
+    observer::Observer,
+    random::Rng,
+};
+use std::{collections::BTreeSet, io::IoSlice, path::Path, sync::Arc};
 
 fn platter(seed: u64) -> Platter {
     Platter::new("disk", Rng::new(seed), Observer::default())
@@ -14,7 +19,7 @@ fn write(disk: &SimDisk, path: &str, bytes: &[u8]) -> Arc<dyn File> {
 }
 
 fn read(disk: &SimDisk, path: &str) -> Option<Vec<u8>> {
-    disk::read_file(disk, Path::new(path), 1 << 20).ok()
+    ::disk::read_file(disk, Path::new(path), 1 << 20).ok()
 }
 
 #[test]
@@ -47,7 +52,7 @@ fn a_rename_is_whole_and_a_killed_process_loses_nothing() {
         let platter = platter(seed);
         let disk = platter.boot();
         disk.create_dir_all(Path::new("/d")).expect("a directory");
-        disk::replace_file(&disk, Path::new("/d/f"), b"old").expect("written");
+        ::disk::replace_file(&disk, Path::new("/d/f"), b"old").expect("written");
         write(&disk, "/d/g", b"new").sync_data().expect("a sync");
         disk.rename(Path::new("/d/g"), Path::new("/d/f")).expect("renamed");
         platter.kill();
