@@ -49,10 +49,13 @@ async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
         let failed = |e: state::Failure| Error::internal(e.to_string());
         let log_time = state::read::status(&*view).map_err(failed)?.log_time;
         let mut turn = partition.turn().await;
-        let due = state::read::due_deletions(&*view, turn.deletions, node.now(), BATCH);
+        let now = node.now();
+        let due = state::read::due_deletions(&*view, turn.deletions, now, BATCH);
         let due = due.map_err(failed)?;
-        // What is queued from now on is due at log time or later.
-        turn.deletions = due.first().map_or(log_time, |first| first.key.due.min(log_time));
+        // What is queued from now on is due at log time or later; what is there and not due, after
+        // this node's clock, which may be behind log time.
+        let next = due.first().map_or(now, |first| first.key.due);
+        turn.deletions = next.min(log_time);
         due
     };
     if due.is_empty() {
