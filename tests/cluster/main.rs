@@ -20,3 +20,4 @@ mod power;
 mod refusals;
 mod server;
 mod trees;
+mod users;

@@ -198,7 +198,7 @@ fn who_is_not_let_in_or_finds_nobody_is_told_so() {
     };
     let get = ["object", "get", "good", "object", "-", "--timeout", "3s"];
 
-    let text = format!("address = \"{address}\"\naccess_key = \"{}\"\n", "00".repeat(32));
+    let text = format!("address = \"{address}\"\nuser = \"operator\"\nkey = \"guessed\"\n");
     let wrong = private("wrong", &text, 0o600);
     wrong.cli(&get).refused(4, &["key"]);
     wrong.cli(&["object", "put", "good", "object", "/dev/null"]).refused(4, &["key"]);

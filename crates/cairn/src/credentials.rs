@@ -1,22 +1,24 @@
-//! How clients find the store: a small private file with addresses and the access key.
+//! How clients find the store, and who they are: a small private file.
 
 use crate::failure::usage;
 use anyhow::Context;
+use model::{UserKey, UserName};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use transport::AccessKey;
 
 /// The name of the file in a server's data directory.
 pub const FILE: &str = "credentials.toml";
 
 /// What a client needs to know.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// Where metadata nodes listen, `host:port`.
     pub address: Addresses,
-    /// The access key, in hexadecimal.
-    pub access_key: String,
+    /// The user.
+    pub user: UserName,
+    /// Its key.
+    key: String,
     /// The account to work in, if the user names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -33,13 +35,16 @@ pub enum Addresses {
 }
 
 impl Credentials {
-    /// For clients of the nodes at these addresses.
-    pub fn new(addresses: &[String], key: &AccessKey) -> Self {
-        let address = match addresses {
-            [one] => Addresses::One(one.clone()),
-            many => Addresses::Many(many.to_vec()),
-        };
-        Self { address, access_key: key.reveal(), account: None }
+    /// For a user of the store whose nodes are at these addresses.
+    pub fn new(addresses: &[String], user: &UserName, key: &UserKey) -> Self {
+        let address = Addresses::of(addresses);
+        Self { address, user: user.clone(), key: key.reveal().to_owned(), account: None }
+    }
+
+    /// The same, at other addresses.
+    pub fn at(&self, addresses: &[String]) -> Self {
+        let (user, key, account) = (self.user.clone(), self.key.clone(), self.account.clone());
+        Self { address: Addresses::of(addresses), user, key, account }
     }
 
     /// Reads the file the user named, or the first of the usual ones that exists.
@@ -84,7 +89,7 @@ impl Credentials {
     /// Writes the file anew unless it says this already. Whoever reads it meanwhile sees the
     /// one before.
     pub fn update(&self, path: &Path) -> anyhow::Result<()> {
-        if Self::read(path).is_ok_and(|there| there.same_as(self)) {
+        if Self::read(path).is_ok_and(|there| there == *self) {
             return Ok(());
         }
         let new = path.with_extension("toml.new");
@@ -98,10 +103,6 @@ impl Credentials {
         std::fs::rename(&new, path).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn same_as(&self, other: &Self) -> bool {
-        self.address == other.address && self.access_key == other.access_key
-    }
-
     /// Where metadata nodes listen.
     pub fn addresses(&self) -> Vec<String> {
         match &self.address {
@@ -110,10 +111,24 @@ impl Credentials {
         }
     }
 
-    /// The access key.
-    pub fn key(&self) -> anyhow::Result<AccessKey> {
-        AccessKey::parse(&self.access_key)
-            .ok_or_else(|| usage!("the access key is not 64 hexadecimal digits"))
+    /// The user's key.
+    pub fn key(&self) -> anyhow::Result<UserKey> {
+        Ok(self.key.parse()?)
+    }
+}
+
+impl Addresses {
+    fn of(addresses: &[String]) -> Self {
+        match addresses {
+            [one] => Self::One(one.clone()),
+            many => Self::Many(many.to_vec()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({} at {:?})", self.user, self.address)
     }
 }
 
@@ -136,24 +151,28 @@ mod tests {
     fn credentials_read_back_and_follow_the_address() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
-        let key = transport::Secret::new([3; 32]).access_key();
-        let one = Credentials::new(&["127.0.0.1:1".to_owned()], &key);
+        let (user, key) = ("acme:alice".parse().unwrap(), UserKey::generate([3; 32]));
+        let one = Credentials::new(&["127.0.0.1:1".to_owned()], &user, &key);
         one.update(&path).unwrap();
         assert_eq!(Credentials::read(&path).unwrap(), one);
-        let many = Credentials::new(&["a:1".to_owned(), "b:2".to_owned()], &key);
+        let many = one.at(&["a:1".to_owned(), "b:2".to_owned()]);
         many.update(&path).unwrap();
         assert_eq!(Credentials::find(Some(&path)).unwrap().addresses(), ["a:1", "b:2"]);
-        assert!(many.write(&path).is_err(), "never overwritten by `secret credentials`");
+        assert!(Credentials::read(&path).unwrap().key().unwrap() == key);
+        assert!(many.write(&path).is_err(), "never overwritten by `user create --out`");
+        assert!(!format!("{many:?}").contains(key.reveal()));
     }
 
     #[test]
     fn what_is_wrong_with_a_file_is_said_without_its_key() {
         let dir = tempfile::tempdir().unwrap();
         for (n, text) in [
-            "access_key = \"00\"",
-            "address = \"a:1\"\naccess_key = \"5ecre7\"",
-            "address = []\naccess_key = \"5ecre7\"",
-            "address = \"a:1\"\naccess_key = 5ecre7",
+            "user = \"u\"\nkey = \"5ecre7\"",
+            "address = \"a:1\"\nkey = \"5ecre7\"",
+            "address = \"a:1\"\nuser = \"u\"\nkey = \"\"",
+            "address = []\nuser = \"u\"\nkey = \"5ecre7\"",
+            "address = \"a:1\"\nuser = \"a:b:c\"\nkey = \"5ecre7\"",
+            "address = \"a:1\"\nuser = \"u\"\nkey = 5ecre7",
         ]
         .iter()
         .enumerate()

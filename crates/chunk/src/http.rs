@@ -10,8 +10,11 @@
 //!
 //! PUT takes blocks and footer as they are stored, and `x-cairn-origin` where the origin is not
 //! the name's blob. Errors have the header `x-cairn-kind` and a body `{"kind", "message"}`.
-//! Callers are authenticated before they get here.
+//! Daemons may do everything. Others show a capability for what they do, in
+//! `x-cairn-capability`: for PUT, for GET and HEAD, for DELETE; for COPY one to read the chunk,
+//! and in `x-cairn-destination-capability` one to make its copy.
 
+mod admission;
 mod answer;
 mod get;
 mod put;
@@ -20,6 +23,7 @@ mod target;
 pub use answer::{BYTES, KIND, ORIGIN};
 
 use crate::{server::Volumes, volume::Volume};
+use admission::Admission;
 use answer::{HttpError, empty};
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
@@ -28,12 +32,13 @@ use http_body::Body as HttpBody;
 use model::ChunkName;
 use std::{pin::Pin, sync::Arc};
 use target::Target;
-use transport::{Body, HttpHandler};
+use transport::{Body, CapabilityKey, HttpHandler};
 
 /// Serves the chunks of a server's volumes.
 #[derive(Clone)]
 pub struct Handler {
     volumes: Arc<Volumes>,
+    admission: Admission,
 }
 
 impl HttpHandler for Handler {
@@ -43,9 +48,14 @@ impl HttpHandler for Handler {
 }
 
 impl Handler {
-    /// Over volumes.
-    pub fn new(volumes: Arc<Volumes>) -> Self {
-        Self { volumes }
+    /// Over volumes, for daemons and who has capabilities under `key`; `now` gives the
+    /// milliseconds since 1970.
+    pub fn new(
+        volumes: Arc<Volumes>,
+        key: CapabilityKey,
+        now: Arc<dyn Fn() -> u64 + Send + Sync>,
+    ) -> Self {
+        Self { volumes, admission: Admission::new(key, now) }
     }
 
     /// Answers a request, whatever carries its body.
@@ -79,6 +89,8 @@ impl Handler {
         B::Error: std::fmt::Display + Send,
     {
         let target = Target::parse(&parts.uri)?;
+        // Before it is looked what there is: a refusal says nothing of that.
+        self.admission.check(parts, &target)?;
         let volume = self.volumes.get(target.volume)?;
         let name = target.chunk;
         match parts.method.as_str() {
@@ -118,9 +130,7 @@ async fn copy(
     from: ChunkName,
     headers: &http::HeaderMap,
 ) -> Result<Response<Body>, HttpError> {
-    let to = answer::header_text(headers, &answer::DESTINATION)?;
-    let to = to.ok_or_else(|| HttpError::invalid("COPY needs a destination: header"))?;
-    let to: ChunkName = to.parse()?;
+    let to = target::destination(headers)?;
     let _under_way = volume.health().admit()?;
     let bytes = volume.engine()?.clone_chunk(&from, &to).await?;
     metrics::counter!("cairn_chunk_copies_total").increment(1);

@@ -15,7 +15,7 @@ use model::{ClusterId, VolumeId};
 use parking_lot::RwLock;
 use proto::v1::volumes_server::VolumesServer;
 use std::{collections::BTreeMap, future::Future, io, path::PathBuf, sync::Arc};
-use transport::HttpPool;
+use transport::{CapabilityKey, HttpPool};
 
 /// The volumes of a server. They come and stay; their numbers come later.
 pub struct Volumes {
@@ -143,9 +143,9 @@ impl ChunkServer {
         &self.volumes
     }
 
-    /// What serves the bodies of chunks.
-    pub fn http_handler(&self) -> Handler {
-        Handler::new(self.volumes.clone())
+    /// What serves the bodies of chunks, to daemons and who has capabilities under `key`.
+    pub fn http_handler(&self, key: CapabilityKey) -> Handler {
+        Handler::new(self.volumes.clone(), key, self.seams.now.clone())
     }
 
     /// The control service. Over `pool` it reads from other servers what it rebuilds chunks of.

@@ -24,7 +24,7 @@ async fn store_chunks_until_killed(dir: PathBuf) {
     let server = chunk::ChunkServer::open(config(&dir, &["v1"]), std::sync::Arc::new(disk::OsDisk));
     let server = server.await.unwrap();
     let writers = (0..4u32).map(|writer| {
-        let handler = server.http_handler();
+        let handler = server.http_handler(support::capabilities());
         tokio::spawn(async move {
             for n in (writer..).step_by(4) {
                 let body = chunk(&name(n), name(n).blob, 1 + (n as usize * 77_777) % 900_000);

@@ -78,7 +78,7 @@ async fn ask(
 async fn run(disk: &MemoryDisk) -> BTreeMap<ChunkName, Known> {
     let mut known = BTreeMap::new();
     let Ok(server) = open(disk).await else { return known };
-    let handler = server.http_handler();
+    let handler = server.http_handler(support::capabilities());
     let none = || ("x-nothing", String::new());
     let origin = name(0).blob;
     for n in 0..4 {
@@ -122,7 +122,7 @@ async fn every_moment_of_a_power_cut_keeps_what_was_acknowledged() {
 
 async fn check(disk: &MemoryDisk, known: &BTreeMap<ChunkName, Known>, at: u64, survives: Survives) {
     let server = open(disk).await.unwrap();
-    let handler = server.http_handler();
+    let handler = server.http_handler(support::capabilities());
     for (name, known) in known {
         let answer = handler.answer(request("GET", name).body(Full::new(Bytes::new())).unwrap());
         let answer = support::Answer::from(answer.await).await;

@@ -99,7 +99,7 @@ impl Scene {
         let config = support::config(dir.path(), &names);
         let server = ChunkServer::open_with(config, Seams::new(Arc::new(OsDisk))).await.unwrap();
         let grpc = tonic::service::Routes::new(server.grpc_service(support::pool()));
-        let handler = Arc::new(server.http_handler());
+        let handler = Arc::new(server.http_handler(support::capabilities()));
         let app = App::new(support::key(), grpc, Some(handler), Arc::new(|| Ok(())), None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -118,7 +118,9 @@ impl Scene {
         let uri = format!("/v1/volumes/{volume}/chunks/{name}");
         let request = http::Request::put(uri).header(chunk::http::ORIGIN, ORIGIN.to_string());
         let request = request.body(http_body_util::Full::new(Bytes::from(body))).unwrap();
-        let answer = Answer::from(self.server.http_handler().answer(request).await).await;
+        let answer =
+            Answer::from(self.server.http_handler(support::capabilities()).answer(request).await)
+                .await;
         assert_eq!(answer.status, http::StatusCode::CREATED, "{}", answer.text());
     }
 

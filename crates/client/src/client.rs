@@ -9,7 +9,9 @@ use crate::{
     random::{FillRandom, Random},
     resolve::Names,
     servers::ChunkServers,
+    session::{Identity, Session},
 };
+use model::{UserKey, UserName};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use transport::{AccessKey, Connect, HttpPool, TcpConnector};
@@ -36,7 +38,7 @@ impl Client {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             seeds: Vec::new(),
-            key: None,
+            identity: None,
             connector: Arc::new(TcpConnector),
             random: Random::of_the_system(),
             deadline: DEFAULT_DEADLINE,
@@ -75,7 +77,7 @@ impl Client {
 /// Builds a [`Client`].
 pub struct ClientBuilder {
     seeds: Vec<String>,
-    key: Option<AccessKey>,
+    identity: Option<Identity>,
     connector: Arc<dyn Connect>,
     random: Random,
     deadline: Duration,
@@ -96,9 +98,17 @@ impl ClientBuilder {
         self
     }
 
-    /// The key shown to every server. Required.
+    /// The user who asks, and its key. The client logs in when it is first used, and again when
+    /// its token is about to expire.
+    pub fn user(mut self, user: UserName, key: UserKey) -> Self {
+        self.identity = Some(Identity::User(user, key));
+        self
+    }
+
+    /// Asks as a daemon of the cluster, which may do everything. For who holds the cluster's
+    /// secret: applications have users.
     pub fn access_key(mut self, key: AccessKey) -> Self {
-        self.key = Some(key);
+        self.identity = Some(Identity::Daemon(key));
         self
     }
 
@@ -131,17 +141,24 @@ impl ClientBuilder {
     /// The client; it connects when it is first used.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without a seed or without a key.
+    /// [`Error::Invalid`] without a seed or without a user.
     pub fn build(self) -> Result<Client, Error> {
         let lacks = |what| Error::Invalid(model::Error::invalid(format!("a client needs {what}")));
         if self.seeds.is_empty() {
             return Err(lacks("the address of a metadata node"));
         }
-        let key = self.key.ok_or_else(|| lacks("an access key"))?;
+        let identity = self.identity.ok_or_else(|| lacks("a user and its key"))?;
         let counters = Arc::new(Counters::default());
-        let pool = HttpPool::new(self.connector.clone(), &key);
+        let session = Session::new(identity);
+        let pool = HttpPool::new(self.connector.clone(), session.shown_to_chunk_servers());
         let servers = Arc::new(ChunkServers::new(pool));
-        let metadata = Metadata::new(self.connector, key, self.seeds, self.deadline, self.random);
+        let metadata = Metadata::new(
+            self.connector,
+            Arc::new(session),
+            self.seeds,
+            self.deadline,
+            self.random,
+        );
         let memory = self.memory.map_or_else(Memory::of_the_process, Memory::new);
         let metadata = Arc::new(metadata);
         let names = Arc::default();
@@ -152,7 +169,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// As [`ClientBuilder::build`]; [`Error::Unavailable`] if no node answers before the
-    /// deadline, [`Error::Denied`] if the key is refused.
+    /// deadline, [`Error::Denied`] if the user or the key is wrong.
     pub async fn connect(self) -> Result<Client, Error> {
         let client = self.build()?;
         client.inner.metadata.map().await?;

@@ -84,25 +84,35 @@ impl Cluster {
     }
 
     /// How every metadata node is, as it says itself.
+    ///
+    /// # Errors
+    /// No map can be had, or the caller may not ask.
     pub async fn status(&self) -> Result<Vec<NodeReport>, Error> {
         let nodes = self.metadata.map().await?.nodes.clone();
         let asking = nodes
             .into_iter()
             .map(|node| async move { NodeReport { status: self.status_of(&node).await, node } });
-        Ok(stream::iter(asking).buffered(NODES_AT_ONCE).collect().await)
+        let mut reports: Vec<NodeReport> =
+            stream::iter(asking).buffered(NODES_AT_ONCE).collect().await;
+        let denied = |report: &NodeReport| matches!(report.status, Err(Error::Denied(_)));
+        match reports.iter().position(denied).map(|at| reports.swap_remove(at).status) {
+            Some(Err(error)) => Err(error),
+            _ => Ok(reports),
+        }
     }
 
     async fn status_of(&self, node: &Node) -> Result<NodeStatus, Error> {
-        let channel = self.metadata.channel(&node.address)?;
-        let answer = DirectoryClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .get_status(v1::GetStatusRequest {})
-            .await
-            .map_err(|status| {
-                let why = proto::from_status(&status);
-                Error::unavailable(format!("node {} at {}: {why}", node.id, node.address))
-            })?
-            .into_inner();
+        let send = |channel| async move {
+            DirectoryClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .get_status(v1::GetStatusRequest {})
+                .await
+        };
+        let answer = self.metadata.attempt(&node.address, self.metadata.end_of_call(), &send).await;
+        let answer = answer.map_err(|refusal| match refusal.repeat {
+            true => Error::unavailable(format!("node {}: {}", node.id, refusal.error)),
+            false => refusal.error.into(),
+        })?;
         Ok(answer.into())
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     Error, VolumeFailure, VolumeRef,
     client::Inner,
+    leave::Leave,
     servers::{ChunkServers, NotCopied},
     traces::Traces,
 };
@@ -19,6 +20,8 @@ pub(crate) struct NewNames {
     /// One for each extent, and one where there is none.
     pub(crate) blobs: Vec<BlobId>,
     pub(crate) write: WriteId,
+    /// Leave to make the copies.
+    pub(crate) leave: Leave,
 }
 
 /// A chunk to copy.
@@ -77,11 +80,12 @@ impl<'a> Copy<'a> {
         let tasks = self.tasks(object, &volumes);
         self.missing = false;
         let servers: Arc<ChunkServers> = self.client.servers.clone();
+        let leave = self.names.leave.clone();
         let mut copies = stream::iter(tasks)
             .map(move |task| {
-                let servers = servers.clone();
+                let (servers, leave) = (servers.clone(), leave.clone());
                 async move {
-                    let result = servers.copy(&task.volume, &task.from, &task.to).await;
+                    let result = servers.copy(&task.volume, &task.from, &task.to, &leave).await;
                     (task, result)
                 }
             })
@@ -119,7 +123,8 @@ impl<'a> Copy<'a> {
                     let (blob, write) = (copy.blob, self.names.write);
                     let to = ChunkName { blob, write, ..from };
                     let volume = VolumeRef::clone(volume);
-                    self.traces.add(volume.clone(), to);
+                    let leave = self.names.leave.clone();
+                    self.traces.add(VolumeRef { leave, ..volume.clone() }, to);
                     tasks.push(Task { extent: index, number, position, volume, from, to });
                 }
             }

@@ -11,7 +11,7 @@ pub enum Error {
     /// The request is wrong in itself; do not repeat it.
     #[error(transparent)]
     Invalid(model::Error),
-    /// The access key is missing or wrong, or does not allow this.
+    /// The user or the key is wrong, or the user may not do this.
     #[error(transparent)]
     Denied(model::Error),
     /// The account does not exist.

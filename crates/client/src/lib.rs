@@ -1,15 +1,16 @@
 //! The client library: accounts, containers and objects over erasure-coded chunks.
 //!
-//! A [`Client`] knows the address of a metadata node or two and an access key. What takes
+//! A [`Client`] knows the address of a metadata node or two, a user and its key. What takes
 //! options gives a builder that is awaited; contents come in as a [`Source`] and go out as a
 //! [`Download`], which is a stream of bytes. Applications need only this crate: the types of
 //! the store are re-exported, and no protocol type is in the interface.
 //!
 //! ```no_run
-//! use cairn_client::{AccessKey, Client, Error, Source};
+//! use cairn_client::{Client, Error, Source, UserKey};
 //!
-//! # async fn example(key: AccessKey) -> Result<(), Error> {
-//! let client = Client::builder().seed("127.0.0.1:6000").access_key(key).connect().await?;
+//! # async fn example(key: UserKey) -> Result<(), Error> {
+//! let user = "acme:alice".parse()?;
+//! let client = Client::builder().seed("127.0.0.1:6000").user(user, key).connect().await?;
 //! let (account, container, object) = ("acme".parse()?, "stones".parse()?, "cairn".parse()?);
 //!
 //! client.put_object(&account, &container, &object, "a heap of stones")
@@ -39,14 +40,14 @@
 //! # Modules
 //!
 //! - `client`, `account`, `container`, `object`, `put`, `get`, `head`, `locate`, `delete`, `link`,
-//!   `truncate`, `drain`, `sweep`, `refresh`, `snapshot`, `resolve`, `timings`, `cluster`: the
+//!   `truncate`, `drain`, `sweep`, `refresh`, `snapshot`, `resolve`, `timings`, `cluster`, `user`: the
 //!   interface.
-//! - `metadata`: which server to ask, and again until the deadline.
+//! - `metadata`: which server to ask, and again until the deadline; `session`: as whom.
 //! - `plan`: writing and reading a metachunk as pure state machines.
 //! - `prepare`, `writing`, `writer`, `table`, `commit`, `conclude`, `row`, `lane`, `stripe`, `memory`, `source`, `traces`: how a content is written.
 //! - `reader`, `metachunk`, `blocks`, `decode`, `download`, `damage`, `health`: how it is read.
 //! - `copy`: the chunks of a link, copied where they are.
-//! - `servers`: one chunk, one request.
+//! - `servers`: one chunk, one request; `leave`: that it may be sent.
 //!
 //! Who comes from OpenIO finds every operation of its API, and what is different, in [`openio`].
 #![forbid(unsafe_code)]
@@ -73,6 +74,7 @@ mod get;
 mod head;
 mod health;
 mod lane;
+mod leave;
 mod link;
 mod locate;
 mod memory;
@@ -89,6 +91,7 @@ mod refresh;
 mod resolve;
 mod row;
 mod servers;
+mod session;
 mod snapshot;
 mod source;
 mod stripe;
@@ -97,6 +100,7 @@ mod table;
 mod timings;
 mod traces;
 mod truncate;
+mod user;
 mod writer;
 mod writing;
 
@@ -124,14 +128,15 @@ pub use source::Source;
 pub use sweep::{FlushContainer, PurgeContainer, Removed};
 pub use timings::{Stages, Timings};
 pub use truncate::{TruncateObject, Truncated};
+pub use user::Users;
 
 pub use model::{
     Account, AccountName, Administrative, BlobId, Body, ChunkName, ClusterId, ClusterMap,
     Container, ContainerEntry, ContainerId, ContainerName, ContentId, ErrorKind, Extent, Frozen,
     Hash, ListedName, Listing, Liveness, Location, Metachunk, Method, Node, NodeId, Object,
     ObjectEntry, ObjectName, Partition, PartitionId, PartitionTable, Policy, PolicyName,
-    Precondition, Properties, Slot, SmallObjects, Subject, Version, Versioning, Volume, VolumeId,
-    WriteId,
+    Precondition, Properties, Role, Slot, SmallObjects, Subject, User, UserKey, UserName, Version,
+    Versioning, Volume, VolumeId, WriteId,
 };
 pub use transport::{AccessKey, BoxIo, Connect, LocalConnector, TcpConnector};
 

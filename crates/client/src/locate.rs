@@ -2,13 +2,14 @@
 
 use crate::{
     ChunkState, Client, Error, VolumeRef, changes::awaitable, client::Inner, container::Place,
-    metadata::ask,
+    leave::volumes_with_leave, metadata::ask,
 };
 use futures::{StreamExt, stream};
 use model::{AccountName, ChunkName, ContainerName, Extent, Object, ObjectName, Version, VolumeId};
 use proto::v1::{self, metadata_client::MetadataClient};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::time::Instant;
 
 impl Client {
     /// Where the chunks of an object are.
@@ -40,12 +41,14 @@ pub(crate) async fn locate(
         object: object.to_string(),
         version: version.map(|v| v.0),
     };
-    let route = place.route();
+    let (route, asked) = (place.route(), Instant::now());
     let answer = ask!(place.metadata, route, Read, MetadataClient::locate, request).await?;
     let object = answer
         .object
         .ok_or_else(|| Error::internal("an object was located without being described"))?;
-    Ok((object.try_into()?, answer.volumes.into_iter().map(Into::into).collect()))
+    let (given, seconds) = (answer.capabilities, answer.capability_seconds);
+    let volumes = volumes_with_leave(answer.volumes, given, seconds, asked);
+    Ok((object.try_into()?, volumes))
 }
 
 /// An object, and its chunks one by one.
@@ -134,12 +137,12 @@ fn chunks_of_extent(
     for (number, metachunk) in (0u32..).zip(&extent.metachunks) {
         for (position, volume) in (0u8..).zip(&metachunk.volumes) {
             let Some(name) = extent.chunk_name(number, position) else { continue };
-            let unknown = |id| VolumeRef { id, address: String::new(), up: false, score: 0 };
             chunks.push(LocatedChunk {
                 name,
                 extent: index,
                 metachunk_length: metachunk.length,
-                volume: volume.map(|id| volumes.get(&id).cloned().unwrap_or(unknown(id))),
+                volume: volume
+                    .map(|id| volumes.get(&id).cloned().unwrap_or(VolumeRef::unknown(id))),
                 state: None,
             });
         }

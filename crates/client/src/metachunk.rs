@@ -100,7 +100,7 @@ impl<'a> MetachunkReader<'a> {
         let (table, row) = self.row().ok()?;
         let id = (*row.volumes.get(position)?)?;
         let name = table.chunk_name(self.number, position as u8)?;
-        let unknown = || VolumeRef { id, address: String::new(), up: false, score: 0 };
+        let unknown = || VolumeRef::unknown(id);
         let volume = self.whereabouts.volumes.get(&id).cloned().unwrap_or_else(unknown);
         Some(ChunkSource { volume, name })
     }

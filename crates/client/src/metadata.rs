@@ -6,14 +6,14 @@
 
 mod map;
 
-use crate::{Error, random::Random};
+use crate::{Error, random::Random, session::Session};
 use map::CachedMap;
 use model::{ClusterMap, ErrorKind, PartitionId, Slot, Subject};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 use tonic::{Response, Status, service::interceptor::InterceptedService};
-use transport::{AccessKey, Authenticated, Connect};
+use transport::{Authenticated, Connect};
 
 /// A connection to one metadata node.
 pub(crate) type Channel = InterceptedService<transport::Channel, Authenticated>;
@@ -25,7 +25,7 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 16 << 20;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the first failure; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Hints followed in a row before pausing: an election can make servers point at each other.
 const HINTS_IN_A_ROW: u32 = 3;
 /// Whose leader a call is for.
@@ -68,7 +68,7 @@ pub(crate) use ask;
 /// The metadata servers of a cluster, as a client sees them.
 pub(crate) struct Metadata {
     connector: Arc<dyn Connect>,
-    key: AccessKey,
+    session: Arc<Session>,
     seeds: Vec<String>,
     deadline: Duration,
     /// When every call must have ended, whatever the deadline of one of them.
@@ -80,13 +80,13 @@ pub(crate) struct Metadata {
 }
 
 /// What an answer that is not a success means.
-struct Refusal {
-    error: model::Error,
+pub(crate) struct Refusal {
+    pub(crate) error: model::Error,
     /// Ask again, here or elsewhere.
-    repeat: bool,
+    pub(crate) repeat: bool,
     /// The call may have been applied.
     unknown: bool,
-    leader: Option<String>,
+    pub(crate) leader: Option<String>,
 }
 
 impl Refusal {
@@ -120,6 +120,14 @@ impl Refusal {
             _ => true,
         }
     }
+
+    /// A call that was not sent.
+    fn before(error: Error) -> Self {
+        let kind = error.kind();
+        let error = model::Error::new(kind, Subject::Request, error.to_string());
+        let repeat = matches!(kind, ErrorKind::Unavailable | ErrorKind::Indeterminate);
+        Self { error, repeat, unknown: false, leader: None }
+    }
 }
 
 /// Whether no connection came about, so that the server cannot have seen the call.
@@ -137,14 +145,14 @@ fn never_left(status: &Status) -> bool {
 impl Metadata {
     pub(crate) fn new(
         connector: Arc<dyn Connect>,
-        key: AccessKey,
+        session: Arc<Session>,
         seeds: Vec<String>,
         deadline: Duration,
         random: Random,
     ) -> Self {
         Self {
             connector,
-            key,
+            session,
             seeds,
             deadline,
             end: None,
@@ -153,6 +161,21 @@ impl Metadata {
             leaders: Arc::default(),
             map: Arc::default(),
         }
+    }
+
+    /// Every metadata node known, in turn by chance.
+    pub(crate) fn known_servers(&self) -> Vec<String> {
+        let known = self.known_map();
+        let nodes = known.iter().flat_map(|map| map.nodes.iter().map(|n| n.address.clone()));
+        let mut addresses: Vec<String> = nodes.chain(self.seeds.iter().cloned()).collect();
+        let turn = self.random.below(addresses.len().max(1) as u64) as usize;
+        addresses.rotate_left(turn);
+        addresses
+    }
+
+    /// Spreads a pause.
+    pub(crate) fn jitter(&self, pause: Duration) -> Duration {
+        self.random.jitter(pause)
     }
 
     /// The same servers, for calls that end by `end`.
@@ -169,7 +192,7 @@ impl Metadata {
     fn ending(&self, end: Option<Instant>) -> Self {
         Self {
             connector: self.connector.clone(),
-            key: self.key.clone(),
+            session: self.session.clone(),
             seeds: self.seeds.clone(),
             deadline: self.deadline,
             end,
@@ -186,7 +209,7 @@ impl Metadata {
     }
 
     /// When a call that begins now is given up.
-    fn end_of_call(&self) -> Instant {
+    pub(crate) fn end_of_call(&self) -> Instant {
         let end = Instant::now() + self.deadline;
         self.end.map_or(end, |earlier| earlier.min(end))
     }
@@ -270,7 +293,41 @@ impl Metadata {
         Err(Error::internal("attempts ran out"))
     }
 
-    async fn attempt<T, F, Fut>(&self, address: &str, end: Instant, send: &F) -> Result<T, Refusal>
+    /// Asks one server, as the user of this client; once more where it does not take the token.
+    pub(crate) async fn attempt<T, F, Fut>(
+        &self,
+        address: &str,
+        end: Instant,
+        send: &F,
+    ) -> Result<T, Refusal>
+    where
+        F: Fn(Channel) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut again = true;
+        loop {
+            let number = self.session.ready(self, end).await.map_err(Refusal::before)?;
+            let answer = self.ask_server(address, end, send).await;
+            match &answer {
+                Err(refusal)
+                    if again
+                        && refusal.error.kind == ErrorKind::Unauthenticated
+                        && self.session.refused(number) =>
+                {
+                    again = false;
+                }
+                _ => return answer,
+            }
+        }
+    }
+
+    /// Asks one server with what there is to show.
+    pub(crate) async fn ask_server<T, F, Fut>(
+        &self,
+        address: &str,
+        end: Instant,
+        send: &F,
+    ) -> Result<T, Refusal>
     where
         F: Fn(Channel) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
@@ -351,8 +408,12 @@ impl Metadata {
         if let Some(channel) = channels.get(address) {
             return Ok(channel.clone());
         }
-        let channel =
-            transport::channel(self.connector.clone(), address, &self.key, self.deadline)?;
+        let channel = transport::channel(
+            self.connector.clone(),
+            address,
+            self.session.bearer(),
+            self.deadline,
+        )?;
         channels.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }

@@ -1,17 +1,26 @@
 //! Asking where an upload's chunks go.
 
 use crate::{
-    Error, VolumeRef, container::Place, copy::NewNames, metadata::ask, row::Placed, writer::Placer,
+    Error, VolumeRef,
+    container::Place,
+    copy::NewNames,
+    leave::{Leave, volumes_with_leave},
+    metadata::ask,
+    row::Placed,
+    writer::Placer,
 };
 use futures::future::BoxFuture;
 use model::{BlobId, Extent, JobId, Metachunk, ObjectName, Policy, PolicyName, VolumeId, WriteId};
 use proto::v1::{self, metadata_client::MetadataClient};
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// What a prepare answered.
 pub(crate) struct Prepared {
     pub(crate) incarnation: u64,
     pub(crate) blob: BlobId,
+    /// Shows that the blob is this upload's.
+    pub(crate) upload: Vec<u8>,
     pub(crate) policy: Policy,
     pub(crate) placed: Vec<Placed>,
 }
@@ -28,6 +37,8 @@ pub(crate) struct MetadataPlacer {
     pub(crate) append_to: Option<ObjectName>,
     /// What is written takes the place of more than it is.
     pub(crate) shrinks: bool,
+    /// What came with the blob.
+    pub(crate) upload: Vec<u8>,
 }
 
 impl MetadataPlacer {
@@ -38,6 +49,7 @@ impl MetadataPlacer {
             policy: None,
             size: None,
             blob: Vec::new(),
+            upload: Vec::new(),
             append_to: None,
             shrinks: false,
         }
@@ -58,12 +70,13 @@ impl MetadataPlacer {
             avoid: avoid.into_iter().map(|v| v.0).collect(),
             append_to: self.append_to.as_ref().map(ToString::to_string),
             shrinks: self.shrinks,
+            upload: self.upload.clone(),
             ..Default::default()
         };
-        let route = self.place.route();
+        let (route, asked) = (self.place.route(), Instant::now());
         let answer =
             ask!(self.place.metadata, route, Read, MetadataClient::prepare, request).await?;
-        Prepared::try_from(answer)
+        Prepared::new(answer, asked)
     }
 }
 
@@ -85,7 +98,7 @@ pub(crate) async fn prepare_names(
         job: job.map(|job| job.0.to_vec()),
         ..Default::default()
     };
-    let (metadata, route) = (&place.metadata, place.route());
+    let (metadata, route, asked) = (&place.metadata, place.route(), Instant::now());
     let answer = ask!(metadata, route, Read, MetadataClient::prepare, request).await?;
     let blobs = answer.blobs.iter().map(|blob| BlobId::try_from(&blob[..]));
     let blobs: Vec<_> = blobs.collect::<Result<_, _>>()?;
@@ -95,7 +108,8 @@ pub(crate) async fn prepare_names(
             blobs.len()
         )));
     }
-    Ok(NewNames { incarnation: answer.incarnation, blobs, write: WriteId(answer.write) })
+    let leave = Leave::new(answer.capabilities, answer.capability_seconds, asked);
+    Ok(NewNames { incarnation: answer.incarnation, blobs, write: WriteId(answer.write), leave })
 }
 
 impl Prepared {
@@ -123,15 +137,14 @@ impl Placer for MetadataPlacer {
     }
 }
 
-impl TryFrom<v1::PrepareResponse> for Prepared {
-    type Error = Error;
-    fn try_from(m: v1::PrepareResponse) -> Result<Self, Error> {
+impl Prepared {
+    fn new(m: v1::PrepareResponse, asked: Instant) -> Result<Self, Error> {
         let policy: Policy = m
             .policy
             .ok_or_else(|| Error::internal("a prepare was answered without a policy"))?
             .try_into()?;
-        let volumes: BTreeMap<u32, VolumeRef> =
-            m.volumes.into_iter().map(|v| (v.id, v.into())).collect();
+        let volumes = volumes_with_leave(m.volumes, m.capabilities, m.capability_seconds, asked);
+        let volumes: BTreeMap<u32, VolumeRef> = volumes.into_iter().map(|v| (v.id.0, v)).collect();
         let known = |id: &u32| {
             let volume = volumes.get(id).cloned();
             volume.ok_or_else(|| Error::internal(format!("no address of volume {id} was given")))
@@ -153,6 +166,7 @@ impl TryFrom<v1::PrepareResponse> for Prepared {
         Ok(Self {
             incarnation: m.incarnation,
             blob: BlobId::try_from(&m.blob[..])?,
+            upload: m.upload,
             placed: placed.collect::<Result<_, Error>>()?,
             policy,
         })

@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use model::{Object, VolumeId};
+use model::{BlobId, Method, Object, VolumeId};
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -43,6 +43,11 @@ pub(crate) struct Whereabouts {
 impl Whereabouts {
     pub(crate) fn new(object: Object, volumes: Vec<VolumeRef>) -> Self {
         Self { object, volumes: volumes.into_iter().map(|v| (v.id, v)).collect() }
+    }
+
+    /// Whether it is time to locate again, for leave to read what is left.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.volumes.values().any(|volume| volume.leave.is_stale())
     }
 }
 
@@ -93,6 +98,7 @@ impl Reader {
     async fn read(&mut self, ranges: Vec<Range<u64>>) -> Result<(), Error> {
         for range in ranges {
             for piece in pieces(&self.whereabouts.object, range) {
+                self.renew(&piece).await?;
                 let reader = MetachunkReader::new(
                     &self.context,
                     &mut self.whereabouts,
@@ -107,6 +113,22 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Locates again before a metachunk, if that is due. Where nobody answers, what there is
+    /// has to do: it is good for a while yet.
+    async fn renew(&mut self, piece: &Piece) -> Result<(), Error> {
+        if !self.whereabouts.is_stale() {
+            return Ok(());
+        }
+        let Ok((object, volumes)) = self.context.contents.locate().await else { return Ok(()) };
+        if piece.shape(&object) != piece.shape(&self.whereabouts.object) {
+            return Err(Error::unavailable("the object was replaced while it was read"));
+        }
+        self.whereabouts = Whereabouts::new(object, volumes);
+        Ok(())
+    }
+}
+
 /// A part of a metachunk.
 #[derive(Debug, PartialEq, Eq)]
 struct Piece {
@@ -114,6 +136,15 @@ struct Piece {
     metachunk: u32,
     /// Within the metachunk.
     range: Range<u64>,
+}
+
+impl Piece {
+    /// What its metachunk is, wherever its chunks are.
+    fn shape(&self, object: &Object) -> Option<(BlobId, Method, u64)> {
+        let extent = object.extents().get(self.extent)?;
+        let row = extent.metachunks.get(self.metachunk as usize)?;
+        Some((extent.origin, extent.method, row.length))
+    }
 }
 
 /// The parts of metachunks that a range of the content is made of.

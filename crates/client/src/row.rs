@@ -50,6 +50,13 @@ pub(crate) struct Placed {
     pub(crate) spares: Vec<VolumeRef>,
 }
 
+impl Placed {
+    /// Whether its chunk servers will have to be shown something newer.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.volumes.iter().flatten().chain(&self.spares).any(|v| v.leave.is_stale())
+    }
+}
+
 /// What all rows of an upload share.
 pub(crate) struct RowContext {
     pub(crate) servers: Arc<ChunkServers>,

@@ -1,6 +1,6 @@
 //! Talking to chunk servers: one chunk, one request.
 
-use crate::{health::VolumeHealth, lane::LaneBody};
+use crate::{health::VolumeHealth, lane::LaneBody, leave::Leave};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -14,7 +14,7 @@ use recovery::Loss;
 use serde::Serialize;
 use std::{ops::Range, time::Duration};
 use tokio::time::timeout;
-use transport::{HttpPool, PoolError};
+use transport::{CAPABILITY, DESTINATION_CAPABILITY, HttpPool, PoolError};
 
 /// Where a volume is reached, and whether trying is worth it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,11 +27,22 @@ pub struct VolumeRef {
     pub up: bool,
     /// 0 (poor) to 100.
     pub score: u32,
+    /// What its chunk server is shown.
+    #[serde(skip)]
+    pub(crate) leave: Leave,
+}
+
+impl VolumeRef {
+    /// A volume that the answer at hand does not tell of.
+    pub(crate) fn unknown(id: VolumeId) -> Self {
+        Self { id, address: String::new(), up: false, score: 0, leave: Leave::default() }
+    }
 }
 
 impl From<proto::v1::VolumeRef> for VolumeRef {
     fn from(m: proto::v1::VolumeRef) -> Self {
-        Self { id: VolumeId(m.id), address: m.address, up: m.up, score: m.score }
+        let (id, leave) = (VolumeId(m.id), Leave::default());
+        Self { id, address: m.address, up: m.up, score: m.score, leave }
     }
 }
 
@@ -145,8 +156,13 @@ pub(crate) struct ChunkServers {
     pub(crate) health: VolumeHealth,
 }
 
-fn request(method: Method, volume: VolumeId, chunk: &ChunkName) -> http::request::Builder {
-    Request::builder().method(method).uri(format!("/v1/volumes/{volume}/chunks/{chunk}"))
+fn request(method: Method, volume: &VolumeRef, chunk: &ChunkName) -> http::request::Builder {
+    let uri = format!("/v1/volumes/{}/chunks/{chunk}", volume.id);
+    let request = Request::builder().method(method).uri(uri);
+    match volume.leave.header(&chunk.blob, volume.id) {
+        Some(shown) => request.header(CAPABILITY, shown),
+        None => request,
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -198,7 +214,7 @@ impl ChunkServers {
         wanted: impl Fn() + Send + Sync + 'static,
     ) -> (Option<CaptureConnection>, impl Future<Output = Result<(), NotStored>> + Send + 'static)
     {
-        let request = request(Method::PUT, volume.id, chunk)
+        let request = request(Method::PUT, volume, chunk)
             .header(ORIGIN, origin.to_string())
             // The server says when it wants the body: until then it can be replaced.
             .header(header::EXPECT, HeaderValue::from_static("100-continue"))
@@ -237,7 +253,7 @@ impl ChunkServers {
         range: &Range<u64>,
     ) -> Result<Incoming, Loss> {
         let last = range.end.saturating_sub(1);
-        let request = request(Method::GET, volume.id, chunk)
+        let request = request(Method::GET, volume, chunk)
             .header(header::RANGE, format!("bytes={}-{last}", range.start))
             .body(transport::full_body(Bytes::new()));
         let response = self.send(volume, request).await.map_err(Loss::Unreachable)?;
@@ -254,8 +270,7 @@ impl ChunkServers {
 
     /// What a chunk server says of a chunk.
     pub(crate) async fn head(&self, volume: &VolumeRef, chunk: &ChunkName) -> ChunkState {
-        let request =
-            request(Method::HEAD, volume.id, chunk).body(transport::full_body(Bytes::new()));
+        let request = request(Method::HEAD, volume, chunk).body(transport::full_body(Bytes::new()));
         let response = match timeout(ASK_TIMEOUT, self.send(volume, request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(reason)) => return ChunkState::Unknown { reason },
@@ -302,7 +317,7 @@ impl ChunkServers {
         volume: &VolumeRef,
         chunk: &ChunkName,
     ) -> Result<(u64, Bytes), Loss> {
-        let request = request(Method::GET, volume.id, chunk)
+        let request = request(Method::GET, volume, chunk)
             .header(header::RANGE, format!("bytes=-{MAX_FOOTER_BYTES}"))
             .body(transport::full_body(Bytes::new()));
         let response = self.send(volume, request).await.map_err(Loss::Unreachable)?;
@@ -329,12 +344,15 @@ impl ChunkServers {
         volume: &VolumeRef,
         from: &ChunkName,
         to: &ChunkName,
+        leave: &Leave,
     ) -> Result<(), NotCopied> {
         let failed = |reason| NotCopied::Failed { reason, full: false };
         let copy = Method::from_bytes(b"COPY").map_err(|error| failed(error.to_string()))?;
-        let request = request(copy, volume.id, from)
-            .header("destination", to.to_string())
-            .body(transport::full_body(Bytes::new()));
+        let mut request = request(copy, volume, from).header("destination", to.to_string());
+        if let Some(shown) = leave.header(&to.blob, volume.id) {
+            request = request.header(DESTINATION_CAPABILITY, shown);
+        }
+        let request = request.body(transport::full_body(Bytes::new()));
         let response = timeout(COPY_TIMEOUT, self.send(volume, request))
             .await
             .map_err(|_| failed(format!("no answer within {COPY_TIMEOUT:?}")))?
@@ -356,7 +374,7 @@ impl ChunkServers {
         chunk: &ChunkName,
     ) -> Result<bool, String> {
         let request =
-            request(Method::DELETE, volume.id, chunk).body(transport::full_body(Bytes::new()));
+            request(Method::DELETE, volume, chunk).body(transport::full_body(Bytes::new()));
         let response = timeout(ASK_TIMEOUT, self.send(volume, request))
             .await
             .map_err(|_| format!("no answer within {ASK_TIMEOUT:?}"))??;

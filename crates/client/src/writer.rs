@@ -204,7 +204,12 @@ impl Writer {
 
     /// Opens the next metachunk.
     async fn begin(&mut self) -> Result<Active, Error> {
-        while self.placements.is_empty() {
+        // The source may have been slow: what was given long ago is asked for anew.
+        loop {
+            self.placements.retain(|placed| !placed.is_stale());
+            if !self.placements.is_empty() {
+                break;
+            }
             let placing = match self.placing.take() {
                 Some(placing) => placing,
                 None => self.place_more(),

@@ -51,6 +51,7 @@ impl Writing<'_> {
             // A size that is known by now must not choose another policy in mid-content.
             policy: Some(prepared.policy.name.clone()),
             blob: prepared.blob.0.to_vec(),
+            upload: prepared.upload.clone(),
             shrinks: self.shrinks,
             ..MetadataPlacer::first(self.place)
         };

@@ -30,6 +30,10 @@ pub struct Config {
     pub snapshot_log_bytes: u64,
     /// Bytes that a segment of the log is preallocated to; 1 KiB to 1 GiB.
     pub log_segment_bytes: u64,
+    /// How long a token is good, and with it a user who was deleted or whose key was changed.
+    pub token_lifetime: Duration,
+    /// How long a capability for chunks is good.
+    pub capability_lifetime: Duration,
     /// Free bytes of the data directory's file system below which only deletes are taken.
     pub reserve_bytes: u64,
 }
@@ -53,6 +57,8 @@ impl Config {
             cache_bytes: 32 * 1024 * 1024,
             snapshot_log_bytes: 64 * 1024 * 1024,
             log_segment_bytes: 64 * 1024 * 1024,
+            token_lifetime: Duration::from_secs(15 * 60),
+            capability_lifetime: Duration::from_secs(60 * 60),
             reserve_bytes: 256 * 1024 * 1024,
         }
     }

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `node` | a node's replicas and what they share |
 //! | `founding` | how a cluster comes to be |
+//! | `keys` | checking the keys of users |
 //! | `partition` | proposing commands and reading state; batching |
 //! | `raft` | all that knows the consensus library: log, state machine, snapshots, network |
 //! | `registry` | the cluster map and the volumes' latest reports |
@@ -23,6 +24,7 @@ mod config;
 mod error;
 mod founding;
 mod identity;
+mod keys;
 mod node;
 mod partition;
 mod peers;

@@ -3,6 +3,7 @@
 use crate::{
     Config, Error,
     identity::Identity,
+    keys::KeyChecker,
     partition::Partition,
     peers::Peers,
     raft::{LogStore, Machine, Network, Raft, SnapshotDir, with_seed},
@@ -18,7 +19,7 @@ use std::{
 };
 use store::Store;
 use tokio::sync::{mpsc, watch};
-use transport::{AccessKey, Connect};
+use transport::{Connect, Keys};
 use wal::Wal;
 
 /// The clock, in microseconds since 1970.
@@ -78,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) snapshots: BTreeMap<PartitionId, SnapshotDir>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) registry: Registry,
+    pub(crate) keys: Keys,
+    pub(crate) key_checker: KeyChecker,
     pub(crate) wal: Wal,
     /// Whether the disk has less room than the reserve, as last looked at.
     pub(crate) low: AtomicBool,
@@ -90,7 +93,7 @@ impl Node {
     pub async fn open(
         config: Config,
         seams: Seams,
-        key: AccessKey,
+        keys: Keys,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Error>), Error> {
         let minted = NodeId(u64::from_le_bytes(seams.bytes()).max(1));
         let disk = seams.disk.clone();
@@ -118,7 +121,7 @@ impl Node {
             });
         }
         let stores = open_stores(&seams, &config)?;
-        let peers = Arc::new(Peers::new(seams.connector.clone(), key));
+        let peers = Arc::new(Peers::new(seams.connector.clone(), keys.daemon.clone()));
 
         let mut opening = Opening {
             config: &config,
@@ -140,6 +143,8 @@ impl Node {
         let node = Self(Arc::new(Inner {
             id: identity.id,
             identity: Mutex::new(identity),
+            key_checker: KeyChecker::new(seams.bytes()),
+            keys,
             config,
             seams,
             partitions,

@@ -5,13 +5,13 @@ use model::{AccountName, PartitionId, Properties};
 use state::{Command, read};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time::timeout;
-use transport::{AccessKey, App, Secret, TcpConnector};
+use transport::{App, Keys, Secret, TcpConnector};
 
 /// Nothing here takes longer on a working machine, however busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn key() -> AccessKey {
-    Secret::new([7; 32]).access_key()
+fn keys() -> Keys {
+    Secret::new([7; 32]).keys()
 }
 
 fn seams() -> Seams {
@@ -73,9 +73,9 @@ impl Cluster {
         let mut config = Config::new(self.path(n), address, "EC42".parse().unwrap());
         config.peers = self.addresses.clone();
         config.partitions = 1;
-        let (node, _) = Node::open(config, seams(), key()).await.unwrap();
+        let (node, _) = Node::open(config, seams(), keys()).await.unwrap();
         let routes = Services::routes(node.clone());
-        let app = App::new(key(), routes, None, Arc::new(|| Ok(())), None);
+        let app = App::new(keys().daemon, routes, None, Arc::new(|| Ok(())), None);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let shutdown = async { stopped.await.unwrap_or(()) };
         let serving = tokio::spawn(transport::serve(listener, app, shutdown, Duration::ZERO));
@@ -314,7 +314,7 @@ async fn another_number_of_partitions_is_refused() {
     let address = cluster.addresses[0].clone();
     let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
     config.partitions = 2;
-    let opened = Node::open(config, seams(), key()).await;
+    let opened = Node::open(config, seams(), keys()).await;
     let error = opened.err().expect("refused").to_string();
     assert!(error.contains("1 partitions") && error.contains("set it back"), "{error}");
 }
@@ -327,7 +327,7 @@ async fn a_member_without_its_log_does_not_start() {
     let address = cluster.addresses[0].clone();
     let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
     config.partitions = 1;
-    let error = Node::open(config, seams(), key()).await.err().expect("refused").to_string();
+    let error = Node::open(config, seams(), keys()).await.err().expect("refused").to_string();
     assert!(error.contains("its log is gone"), "{error}");
 }
 

@@ -99,11 +99,13 @@ pub enum Subject {
     Policy,
     /// A partition of the metadata.
     Partition,
+    /// A user.
+    User,
 }
 
 impl Subject {
     /// Every subject, in the order of its wire number (counted from 0).
-    pub const ALL: [Subject; 9] = [
+    pub const ALL: [Subject; 10] = [
         Self::Request,
         Self::Account,
         Self::Container,
@@ -113,6 +115,7 @@ impl Subject {
         Self::Node,
         Self::Policy,
         Self::Partition,
+        Self::User,
     ];
 }
 

@@ -14,6 +14,7 @@ mod map;
 mod name;
 mod object;
 mod policy;
+mod user;
 
 pub use chunk::{ChunkName, Extent, Metachunk};
 pub use error::{Error, ErrorKind, Subject};
@@ -33,3 +34,4 @@ pub use object::{
 pub use policy::{
     BLOCK_BYTES, MAX_CHUNK_BLOCKS, MAX_WIDTH, Method, Policy, PolicyName, SmallObjects,
 };
+pub use user::{KeyHash, Right, Role, User, UserKey, UserName};

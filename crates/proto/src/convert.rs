@@ -1,5 +1,9 @@
 //! Messages as [`model`] types and back. Whatever comes in is checked here, once.
 
+mod user;
+
+pub use user::{role_from, role_to};
+
 use crate::v1;
 use model::{
     Account, Administrative, BlobId, Body, ClusterId, ClusterMap, Container, ContainerEntry,

@@ -2,12 +2,15 @@
 //!
 //! [`v1`] is generated. `convert` turns messages into the types of [`model`] and back, checking
 //! every bound on the way in: what has passed it needs no further checks. `status` is the one
-//! table between [`model::ErrorKind`] and gRPC's codes.
+//! table between [`model::ErrorKind`] and gRPC's codes, `rights` the one table of what each call
+//! needs of its caller.
 #![forbid(unsafe_code)]
 
 pub mod convert;
+mod rights;
 mod status;
 
+pub use rights::right_of;
 pub use status::{LEADER, from_status, leader_of, to_status};
 
 /// Messages, clients and servers of protocol version 1.

@@ -8,12 +8,12 @@ mod snapshot;
 
 use model::{
     AccountName, Administrative, BlobId, ContainerId, ContainerName, Liveness, NodeId, PartitionId,
-    Policy, PolicyName, Properties, Versioning, VolumeId,
+    Policy, PolicyName, Properties, UserName, Versioning, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
 pub use container::{Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen};
-pub use directory::{InitCluster, RegisterVolume};
+pub use directory::{InitCluster, PutUser, RegisterVolume};
 pub use object::{
     Commit, CommitExtent, CommitMode, DeleteObject, Drain, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_ROWS,
     PAGE_ROWS, Rows, StagePage, Truncate, UpdateObject,
@@ -191,6 +191,13 @@ pub enum Command {
     PublishSnapshot(PublishSnapshot),
     /// Removes the hidden target of a snapshot. Answers `Flushed`.
     DiscardSnapshot(DiscardSnapshot),
+    /// Makes a user, or changes one. Answers `Done`.
+    PutUser(PutUser),
+    /// Removes a user; refused for the last operator. Answers `Done`.
+    DeleteUser {
+        /// Its name.
+        name: UserName,
+    },
 }
 
 /// Changes of properties: first cleared if asked, then removed, then set.

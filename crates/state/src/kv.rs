@@ -22,6 +22,7 @@ pub(crate) mod repair;
 pub(crate) mod request;
 pub(crate) mod scan;
 pub(crate) mod staged;
+pub(crate) mod user;
 pub(crate) mod volume;
 
 use crate::{Fatal, txn::Txn};
@@ -108,6 +109,7 @@ kinds! {
     Policy = 0x64,
     Members = 0x65,
     Slots = 0x66,
+    User = 0x67,
 }
 
 /// A value of some key.

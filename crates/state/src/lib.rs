@@ -36,9 +36,9 @@ pub use command::{
     Command, Commit, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
     CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
     ImportBody, ImportVersion, InitCluster, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_REMOVED, MAX_ROWS,
-    PAGE_ROWS, Postponed, PropertyChanges, PublishSnapshot, Purge, PurgeCursor, RecordScan,
-    RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, StagePage, Swap, Truncate,
-    UpdateContainer, UpdateObject,
+    PAGE_ROWS, Postponed, PropertyChanges, PublishSnapshot, Purge, PurgeCursor, PutUser,
+    RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, StagePage, Swap,
+    Truncate, UpdateContainer, UpdateObject,
 };
 pub use digest::StateHash;
 pub use entry::{Entry, MAX_ENTRY_BYTES};

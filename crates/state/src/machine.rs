@@ -20,6 +20,7 @@ mod scan;
 mod snapshot;
 pub(crate) mod stage;
 mod truncate;
+mod user;
 mod volume;
 
 use crate::{
@@ -148,6 +149,8 @@ fn execute(cx: &mut Context, command: &Command) -> Result<Answer, Failure> {
         Command::DropImported(command) => snapshot::drop_imported(cx, command),
         Command::PublishSnapshot(command) => snapshot::publish(cx, command),
         Command::DiscardSnapshot(command) => snapshot::discard(cx, command),
+        Command::PutUser(command) => user::put(cx, command),
+        Command::DeleteUser { name } => user::delete(cx, name),
     }
 }
 

@@ -11,6 +11,7 @@ mod object;
 mod queue;
 mod scan;
 mod status;
+mod user;
 
 pub use crate::kv::{owner::Owner, repair::Repair, scan::VolumeScan};
 pub(crate) use account::existing as existing_account;
@@ -31,6 +32,7 @@ pub use queue::{
 };
 pub use scan::{ScanPage, scan_volume, volume_scan, volume_scans};
 pub use status::{Status, compute_state_hash, recorded_reply, state_hash, status};
+pub use user::{find_user, list_users};
 
 /// Most entries of a page.
 pub const MAX_PAGE_ENTRIES: u32 = 10_000;

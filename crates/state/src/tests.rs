@@ -19,3 +19,4 @@ mod samples;
 mod snapshots;
 mod staged;
 mod truncates;
+mod users;

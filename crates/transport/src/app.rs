@@ -1,6 +1,6 @@
 //! What a process serves, put together.
 
-use crate::{AccessKey, Io, greeting::Greeting};
+use crate::{Gate, Io, greeting::Greeting};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode, header};
@@ -25,7 +25,8 @@ pub fn full_body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// Serves plain HTTP requests, after their caller has been admitted.
+/// Serves plain HTTP requests. Who sends them is among their extensions, as a
+/// [`Caller`](crate::Caller); what that one may do is the handler's to say.
 pub trait HttpHandler: Send + Sync + 'static {
     /// Answers a request.
     fn handle(&self, request: Request<Incoming>) -> BoxFuture<'_, Response<Body>>;
@@ -39,7 +40,7 @@ pub type Health = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    key: AccessKey,
+    gate: Gate,
     grpc: tonic::service::Routes,
     http: Option<Arc<dyn HttpHandler>>,
     health: Health,
@@ -53,15 +54,15 @@ const BUFFER_BYTES: usize = 512 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl App {
-    /// An app that admits callers with `key` to its services; health and metrics are open.
+    /// An app whose services are behind `gate`; health and metrics are open.
     pub fn new(
-        key: AccessKey,
+        gate: impl Into<Gate>,
         grpc: tonic::service::Routes,
         http: Option<Arc<dyn HttpHandler>>,
         health: Health,
         metrics: Option<PrometheusHandle>,
     ) -> Self {
-        Self(Arc::new(Inner { key, grpc: grpc.prepare(), http, health, metrics }))
+        Self(Arc::new(Inner { gate: gate.into(), grpc: grpc.prepare(), http, health, metrics }))
     }
 
     /// Serves one connection until it ends.
@@ -101,7 +102,7 @@ impl App {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/health/live" => return text(StatusCode::OK, "live\n"),
             "/health/ready" => {
@@ -120,31 +121,34 @@ impl App {
             .headers()
             .get(header::CONTENT_TYPE)
             .is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"));
-        if !self.0.key.admits(request.headers().get(header::AUTHORIZATION)) {
-            return refuse(is_grpc);
-        }
         if is_grpc {
+            match self.0.gate.admit_call(request.uri().path(), request.headers()) {
+                Ok(admitted) => request.extensions_mut().insert(admitted),
+                Err(error) => return refuse_call(&error),
+            };
             let mut routes = self.0.grpc.clone();
             let Ok(response) = routes.call(request).await;
             return response.map(|body| body.map_err(Into::into).boxed_unsync());
         }
         match &self.0.http {
-            Some(handler) => handler.handle(request).await,
+            Some(handler) => {
+                match self.0.gate.caller(request.headers()) {
+                    Ok(caller) => request.extensions_mut().insert(caller),
+                    Err(error) => {
+                        return text(StatusCode::UNAUTHORIZED, format!("{error}\n"));
+                    }
+                };
+                handler.handle(request).await
+            }
             None => text(StatusCode::NOT_FOUND, "this server has no chunks\n"),
         }
     }
 }
 
-/// Tells a caller without the key nothing but that.
-fn refuse(is_grpc: bool) -> Response<Body> {
-    const WHY: &str = "the access key is missing or wrong";
-    if is_grpc {
-        let error =
-            model::Error::new(model::ErrorKind::Unauthenticated, model::Subject::Request, WHY);
-        let response: Response<tonic::body::Body> = proto::to_status(&error).into_http();
-        return response.map(|body| body.map_err(Into::into).boxed_unsync());
-    }
-    text(StatusCode::UNAUTHORIZED, format!("{WHY}\n"))
+/// Tells the caller of a method that it is not let in.
+fn refuse_call(error: &model::Error) -> Response<Body> {
+    let response: Response<tonic::body::Body> = proto::to_status(error).into_http();
+    response.map(|body| body.map_err(Into::into).boxed_unsync())
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {

@@ -1,5 +1,6 @@
-//! The cluster secret and the access key derived from it.
+//! The cluster secret and the keys derived from it.
 
+use crate::{capability::CapabilityKey, token::TokenKey};
 use std::{
     fmt, io,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -86,14 +87,37 @@ impl Secret {
         write_private(path, &text)
     }
 
-    /// The key that applications and the command line show to daemons.
+    /// The key that daemons show to each other.
     pub fn access_key(&self) -> AccessKey {
-        let key = blake3::derive_key("cairn access key v1", &self.0);
-        AccessKey(blake3::Hash::from_bytes(key))
+        AccessKey(blake3::Hash::from_bytes(self.derive("cairn access key v1")))
+    }
+
+    /// All that daemons derive from it.
+    pub fn keys(&self) -> Keys {
+        Keys {
+            daemon: self.access_key(),
+            tokens: TokenKey::new(self.derive("cairn token key v1")),
+            capabilities: CapabilityKey::new(self.derive("cairn capability key v1")),
+        }
+    }
+
+    fn derive(&self, context: &str) -> [u8; 32] {
+        blake3::derive_key(context, &self.0)
     }
 }
 
-/// What a caller shows to be let in. Compared in constant time, never printed by `Debug`.
+/// The keys that daemons derive from the cluster's secret, each for one use.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// What daemons show to each other.
+    pub daemon: AccessKey,
+    /// What tokens of users are signed with.
+    pub tokens: TokenKey,
+    /// What capabilities for chunks are signed with.
+    pub capabilities: CapabilityKey,
+}
+
+/// What a daemon shows to be let in. Compared in constant time, never printed by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey(blake3::Hash);
 

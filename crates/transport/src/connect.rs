@@ -1,14 +1,11 @@
 //! Connecting: over TCP, or within the process.
 
-use crate::{AccessKey, App, Channel};
+use crate::{App, Bearer, Channel};
 use futures::{FutureExt, future::BoxFuture};
 use http::Uri;
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::{
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-};
+use tonic::service::{Interceptor, interceptor::InterceptedService};
 
 /// A connection, whatever carries it.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -79,16 +76,18 @@ impl Connect for LocalConnector {
     }
 }
 
-/// Adds the access key to every call.
+/// Shows who calls with every call.
 #[derive(Clone)]
-pub struct Authenticated(MetadataValue<Ascii>);
+pub struct Authenticated(Bearer);
 
 impl Interceptor for Authenticated {
     fn call(
         &mut self,
         mut request: tonic::Request<()>,
     ) -> Result<tonic::Request<()>, tonic::Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        if let Some(shown) = self.0.metadata() {
+            request.metadata_mut().insert("authorization", shown);
+        }
         Ok(request)
     }
 }
@@ -101,14 +100,12 @@ impl Interceptor for Authenticated {
 pub fn channel(
     connector: Arc<dyn Connect>,
     address: &str,
-    key: &AccessKey,
+    bearer: impl Into<Bearer>,
     deadline: Duration,
 ) -> Result<InterceptedService<Channel, Authenticated>, model::Error> {
     let bad = || model::Error::invalid(format!("{address:?} is not an address (host:port)"));
     let uri = format!("http://{address}").parse::<Uri>().map_err(|_| bad())?;
     let authority = uri.authority().filter(|a| a.as_str() == address).ok_or_else(bad)?;
     let channel = Channel::new(connector, authority.clone(), deadline);
-    let mut bearer: MetadataValue<Ascii> = key.bearer().parse().map_err(|_| bad())?;
-    bearer.set_sensitive(true);
-    Ok(InterceptedService::new(channel, Authenticated(bearer)))
+    Ok(InterceptedService::new(channel, Authenticated(bearer.into())))
 }

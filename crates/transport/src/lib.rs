@@ -11,15 +11,23 @@
 
 mod app;
 mod auth;
+mod capability;
 mod channel;
 mod connect;
+mod gate;
 mod greeting;
 mod listen;
 mod pool;
+mod token;
 
 pub use app::{App, Body, BoxError, Health, HttpHandler, full_body};
-pub use auth::{AccessKey, Secret, SecretError, read_private, write_private};
+pub use auth::{AccessKey, Keys, Secret, SecretError, read_private, write_private};
+pub use capability::{
+    ANY_VOLUME, CAPABILITY, Capability, CapabilityKey, DESTINATION_CAPABILITY, Verbs,
+};
 pub use channel::Channel;
 pub use connect::{Authenticated, BoxIo, Connect, Io, LocalConnector, TcpConnector, channel};
+pub use gate::{Admitted, Bearer, Caller, Gate, Seconds, denied};
 pub use listen::{Listener, serve};
 pub use pool::{HttpPool, PoolError};
+pub use token::{Claims, TokenKey};

@@ -1,8 +1,8 @@
 //! HTTP/1.1 connections to chunk servers, kept open between requests.
 
-use crate::{AccessKey, BoxIo, Connect};
+use crate::{Bearer, BoxIo, Connect};
 use futures::future::BoxFuture;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
@@ -42,21 +42,18 @@ const BUFFER_BYTES: usize = 512 * 1024;
 #[derive(Clone)]
 pub struct HttpPool {
     client: Client<Connector, crate::Body>,
-    bearer: HeaderValue,
+    bearer: Bearer,
 }
 
 impl HttpPool {
-    /// A pool over a connector; every request shows the key.
-    pub fn new(connector: Arc<dyn Connect>, key: &AccessKey) -> Self {
+    /// A pool over a connector; every request shows `bearer`.
+    pub fn new(connector: Arc<dyn Connect>, bearer: impl Into<Bearer>) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(BUFFER_BYTES)
             .build(Connector(connector));
-        let mut bearer = HeaderValue::from_str(&key.bearer())
-            .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
-        bearer.set_sensitive(true);
-        Self { client, bearer }
+        Self { client, bearer: bearer.into() }
     }
 
     /// Sends a request to `address` (`host:port`); the request's URI has only a path.
@@ -69,7 +66,9 @@ impl HttpPool {
         if let Ok(uri) = format!("http://{address}{path}").parse::<Uri>() {
             *request.uri_mut() = uri;
         }
-        request.headers_mut().insert(header::AUTHORIZATION, self.bearer.clone());
+        if let Some(shown) = self.bearer.header() {
+            request.headers_mut().insert(header::AUTHORIZATION, shown);
+        }
         self.client.request(request).await.map_err(|source| PoolError {
             address: address.to_owned(),
             unsent: source.is_connect(),

@@ -38,7 +38,7 @@ chunk_blocks = 4
 
 /// A store, as those see it who use it.
 pub struct Store {
-    /// The file with its addresses and its key.
+    /// The file with its addresses, a user and its key.
     pub credentials: PathBuf,
 }
 
@@ -62,9 +62,9 @@ impl Store {
             toml::Value::String(one) => vec![one.clone()],
             many => many.clone().try_into().unwrap(),
         };
-        let key = credentials["access_key"].as_str().unwrap();
-        let key = client::AccessKey::parse(key).unwrap();
-        Client::builder().seeds(addresses).access_key(key).deadline(deadline).build().unwrap()
+        let text = |name: &str| credentials[name].as_str().unwrap();
+        let (user, key) = (text("user").parse().unwrap(), text("key").parse().unwrap());
+        Client::builder().seeds(addresses).user(user, key).deadline(deadline).build().unwrap()
     }
 
     /// `cairn cluster status`.
@@ -142,9 +142,12 @@ impl<'a> Cluster<'a> {
         let credentials = scene.path("credentials.toml");
         let out = credentials.display().to_string();
         Answer::bare(&[
-            "secret",
-            "credentials",
-            "--secret",
+            "user",
+            "create",
+            "root",
+            "--role",
+            "operator",
+            "--secret-file",
             &secret,
             "--meta",
             &peers,

@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use transport::{AccessKey, App, Connect, HttpPool, Secret};
+use transport::{AccessKey, App, Connect, HttpPool, Keys, Secret};
 
 /// When simulations begin, in microseconds since 1970.
 const EPOCH_MICROS: u64 = 1_800_000_000_000_000;
@@ -46,9 +46,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// The key of the cluster.
+    /// The keys of the cluster.
+    pub fn keys() -> Keys {
+        Secret::new([7; 32]).keys()
+    }
+
+    /// The key that daemons show.
     pub fn key() -> AccessKey {
-        Secret::new([7; 32]).access_key()
+        Self::keys().daemon
     }
 
     /// Runs a process for as long as it lives: nothing that it leaves behind runs on.
@@ -235,7 +240,7 @@ impl Machine {
             random: Arc::new(move |buffer| rng.lock().fill(buffer)),
             stores: Arc::new(stores.clone()),
         };
-        let (node, mut failures) = Node::open(config, seams, Site::key()).await.map_err(chain)?;
+        let (node, mut failures) = Node::open(config, seams, Site::keys()).await.map_err(chain)?;
         let health = {
             let node = node.clone();
             Arc::new(move || node.ready())
@@ -297,7 +302,7 @@ impl Machine {
             let server = server.clone();
             Arc::new(move || server.health())
         };
-        let handler = Arc::new(server.http_handler());
+        let handler = Arc::new(server.http_handler(Site::keys().capabilities));
         let app = App::new(Site::key(), routes, Some(handler), health, None);
         let listener = SimListener::bind().await.map_err(failed)?;
         let connector = site.connector.clone();

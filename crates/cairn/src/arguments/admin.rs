@@ -1,4 +1,4 @@
-//! The cluster, its volumes, policies and secrets.
+//! The cluster, its volumes, policies and secret.
 
 use super::Access;
 use crate::config::{Bytes, Span};
@@ -125,27 +125,5 @@ pub enum SecretAction {
     New {
         /// The file, which must not exist
         file: PathBuf,
-    },
-    /// Write credentials for clients: the metadata nodes' addresses and the access key
-    #[command(after_help = "\
-Example: cairn secret credentials --secret /etc/cairn/secret --meta meta1:7800,meta2:7800 \\
-             --out ~/.config/cairn/credentials.toml")]
-    Credentials {
-        /// The file with the cluster's secret
-        #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE", hide_env_values = true)]
-        secret: PathBuf,
-        /// The addresses of the metadata nodes
-        #[arg(
-            long,
-            value_name = "HOST:PORT",
-            env = "CAIRN_META",
-            hide_env_values = true,
-            value_delimiter = ',',
-            required = true
-        )]
-        meta: Vec<String>,
-        /// The file, which must not exist
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
     },
 }

@@ -42,6 +42,12 @@ pub struct Founding {
     /// Log written since a partition's last snapshot that calls for the next [default: 64MiB]
     #[arg(long, value_name = "SIZE", env = "CAIRN_SNAPSHOT_LOG", hide_env_values = true)]
     pub snapshot_log: Option<Bytes>,
+    /// How long a login is good: what a deleted user may still do [default: 15m]
+    #[arg(long, value_name = "TIME", env = "CAIRN_TOKEN_LIFETIME", hide_env_values = true)]
+    pub token_lifetime: Option<Span>,
+    /// How long leave to read or write chunks is good, before it is asked for again [default: 1h]
+    #[arg(long, value_name = "TIME", env = "CAIRN_CAPABILITY_LIFETIME", hide_env_values = true)]
+    pub capability_lifetime: Option<Span>,
     /// Free space of the disk below which only deletes are taken; of a server's volumes too
     /// [default: 256MiB for metadata, 1 % of their disk for volumes]
     #[arg(long, value_name = "SIZE", env = "CAIRN_RESERVE", hide_env_values = true)]

@@ -5,6 +5,7 @@ mod daemon;
 mod data;
 mod object;
 mod transfer;
+mod user;
 
 pub use admin::{
     ClusterAction, ClusterCommand, PolicyAction, PolicyCommand, SecretAction, SecretCommand,
@@ -17,6 +18,7 @@ pub use data::{
 };
 pub use object::{LinkArgs, ObjectAction, ObjectArgs, ObjectCommand, SeveralArgs, TrustLevel};
 pub use transfer::{GetArgs, PutArgs, Range};
+pub use user::{GivenKey, UserAction, UserCommand, Who};
 
 use crate::config::Span;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -95,7 +97,9 @@ pub enum Command {
     Volume(VolumeCommand),
     /// Look at storage policies and define them
     Policy(PolicyCommand),
-    /// Create cluster secrets and credentials for clients
+    /// Create, show, change and delete users
+    User(UserCommand),
+    /// Create the secret of a cluster
     Secret(SecretCommand),
     /// Print completions for a shell
     #[command(after_help = "Example: cairn completions bash > ~/.local/share/bash-completion/\
@@ -109,7 +113,7 @@ pub enum Command {
 /// How clients reach the store.
 #[derive(Debug, Clone, Args)]
 pub struct Access {
-    /// The file with the store's addresses and access key [default: ./cairn-data/credentials.toml,
+    /// The file with the store's addresses, a user and its key [default: ./cairn-data/credentials.toml,
     /// then ~/.config/cairn/credentials.toml]
     #[arg(long, global = true, help_heading = STORE, value_name = "FILE",
           env = "CAIRN_CREDENTIALS", hide_env_values = true)]

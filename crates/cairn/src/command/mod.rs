@@ -11,6 +11,7 @@ mod object;
 mod policy;
 mod secret;
 mod session;
+mod user;
 mod volume;
 
 use crate::{
@@ -29,6 +30,7 @@ pub async fn run(command: Command, output: Output) -> anyhow::Result<Exit> {
         Command::Cluster(command) => return cluster::run(command, output).await,
         Command::Volume(command) => volume::run(command, output).await?,
         Command::Policy(command) => policy::run(command, output).await?,
+        Command::User(command) => user::run(command, output).await?,
         Command::Secret(command) => secret::run(command, output)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -2,7 +2,6 @@
 
 use crate::{
     arguments::{SecretAction, SecretCommand},
-    credentials::Credentials,
     output::Output,
 };
 use serde::Serialize;
@@ -21,13 +20,6 @@ pub fn run(command: SecretCommand, output: Output) -> anyhow::Result<()> {
             Secret::new(rand::random()).write(&file)?;
             output.show(&Written { file: &file }, |w| {
                 format!("wrote the secret {}; copy it to every daemon's machine", w.file.display())
-            })?;
-        }
-        SecretAction::Credentials { secret, meta, out } => {
-            let key = Secret::read(&secret)?.access_key();
-            Credentials::new(&meta, &key).write(&out)?;
-            output.show(&Written { file: &out }, |w| {
-                format!("wrote the credentials {}", w.file.display())
             })?;
         }
     }

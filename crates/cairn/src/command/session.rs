@@ -3,7 +3,7 @@
 use super::given;
 use crate::output::{Output, printable};
 use crate::{
-    arguments::{Access, InAccount},
+    arguments::{Access, InAccount, UserCommand},
     credentials::Credentials,
     failure::usage,
 };
@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpStream, time::Instant};
+use transport::Secret;
 
 /// The account of commands that name none.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -48,7 +49,10 @@ pub async fn open_in(place: &InAccount, output: Output) -> anyhow::Result<(Clien
     let account = match (&place.account, &credentials.account) {
         (Some(account), _) => given::account(account)?,
         (None, Some(account)) => account.parse()?,
-        (None, None) => DEFAULT_ACCOUNT.parse()?,
+        (None, None) => match credentials.user.account() {
+            Some(account) => account.clone(),
+            None => DEFAULT_ACCOUNT.parse()?,
+        },
     };
     let client = connect(&place.access, &credentials)?;
     reach(&client, &place.access, credentials.addresses(), output).await?;
@@ -143,10 +147,32 @@ pub async fn naming(
     anyhow::Error::new(model::Error::not_found(Subject::Container, why))
 }
 
+/// A client for who makes users, and the addresses of the metadata nodes: by credentials, or by
+/// the cluster's secret where there are none yet.
+pub fn open_for_users(command: &UserCommand) -> anyhow::Result<(Client, Vec<String>)> {
+    let access = &command.access;
+    let credentials = || Credentials::find(access.credentials.as_deref());
+    let Some(secret) = &command.secret_file else {
+        let credentials = credentials()?;
+        return Ok((connect(access, &credentials)?, credentials.addresses()));
+    };
+    let key = Secret::read(secret)?.access_key();
+    let addresses = match command.meta.is_empty() {
+        true => credentials()?.addresses(),
+        false => command.meta.clone(),
+    };
+    let client = Client::builder()
+        .seeds(addresses.clone())
+        .access_key(key)
+        .deadline(access.patience())
+        .build()?;
+    Ok((client, addresses))
+}
+
 fn connect(access: &Access, credentials: &Credentials) -> anyhow::Result<Client> {
     let client = Client::builder()
         .seeds(credentials.addresses())
-        .access_key(credentials.key()?)
+        .user(credentials.user.clone(), credentials.key()?)
         .deadline(access.patience())
         .build()?;
     Ok(client)

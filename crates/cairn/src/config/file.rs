@@ -75,6 +75,8 @@ pub struct MetadataSection {
     pub cache: Option<Bytes>,
     pub snapshot_log: Option<Bytes>,
     pub reserve: Option<Bytes>,
+    pub token_lifetime: Option<Span>,
+    pub capability_lifetime: Option<Span>,
 }
 
 /// `[[policy]]`
@@ -165,6 +167,8 @@ impl MetadataSection {
             cache: flags.cache.or(self.cache),
             snapshot_log: flags.snapshot_log.or(self.snapshot_log),
             reserve: flags.reserve.or(self.reserve),
+            token_lifetime: flags.token_lifetime.or(self.token_lifetime),
+            capability_lifetime: flags.capability_lifetime.or(self.capability_lifetime),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     failure::usage,
 };
 use model::{Policy, PolicyName};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Where `cairn server` keeps everything, unless told otherwise.
 pub const DEFAULT_DATA: &str = "cairn-data";
@@ -61,6 +61,14 @@ impl Metadata {
         let named = founding.default_policy.as_deref().unwrap_or(default_policy);
         let default_policy: PolicyName = named.parse()?;
         file::known(&default_policy, &policies)?;
+        // They are counted in seconds, and one that is over at once lets nobody do anything.
+        for (name, lifetime) in
+            [("token", &founding.token_lifetime), ("capability", &founding.capability_lifetime)]
+        {
+            if lifetime.as_ref().is_some_and(|span| span.0 < Duration::from_secs(1)) {
+                return Err(usage!("the lifetime of a {name} must be a second or more"));
+            }
+        }
         if let Some(partitions) = founding.partitions
             && !(1..=4096).contains(&partitions)
         {
@@ -72,7 +80,15 @@ impl Metadata {
     /// A metadata node's settings: its own defaults under what the operator says.
     pub fn config(&self, data: PathBuf, address: String, peers: Vec<String>) -> meta::Config {
         let Founding {
-            partitions, delete_grace, volume_silence, cache, snapshot_log, reserve, ..
+            partitions,
+            delete_grace,
+            volume_silence,
+            cache,
+            snapshot_log,
+            reserve,
+            token_lifetime,
+            capability_lifetime,
+            ..
         } = &self.founding;
         let default = meta::Config::new(data, address, self.default_policy.clone());
         meta::Config {
@@ -84,6 +100,8 @@ impl Metadata {
             cache_bytes: cache.map_or(default.cache_bytes, |b| b.0),
             snapshot_log_bytes: snapshot_log.map_or(default.snapshot_log_bytes, |b| b.0),
             reserve_bytes: reserve.map_or(default.reserve_bytes, |b| b.0),
+            token_lifetime: token_lifetime.map_or(default.token_lifetime, |s| s.0),
+            capability_lifetime: capability_lifetime.map_or(default.capability_lifetime, |s| s.0),
             ..default
         }
     }

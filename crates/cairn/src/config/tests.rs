@@ -78,7 +78,11 @@ fn the_default_policy_fits_the_volumes_unless_the_operator_says() {
         let config = metadata.config("/m".into(), "a:1".into(), vec!["a:1".into()]);
         assert_eq!(config.default_policy.as_str(), policy);
     }
-    for line in ["cairn server --default-policy NONE", "cairn server --partitions 0"] {
+    for line in [
+        "cairn server --default-policy NONE",
+        "cairn server --partitions 0",
+        "cairn server --token-lifetime 10ms",
+    ] {
         assert!(server(line, "").is_err(), "{line}");
     }
 }
@@ -133,6 +137,8 @@ fn the_documented_example_is_a_configuration() {
         all.metadata.cache.is_some(),
         all.metadata.snapshot_log.is_some(),
         all.metadata.reserve.is_some(),
+        all.metadata.token_lifetime.is_some(),
+        all.metadata.capability_lifetime.is_some(),
         all.log.filter.is_some(),
         all.log.format.is_some(),
         !all.policies.is_empty(),

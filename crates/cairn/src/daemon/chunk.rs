@@ -17,18 +17,18 @@ use transport::{App, Health, HttpPool, Secret, TcpConnector};
 /// Builds the server, serves it until it is told to end, and ends it in order.
 pub async fn run(config: Chunk, output: Output) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
-    let key = Secret::read(&config.secret)?.access_key();
+    let keys = Secret::read(&config.secret)?.keys();
     let (listener, address) = listen::bind(&config.address).await?;
     let metrics = process::record_metrics()?;
 
     let server = volumes::open(data.path(), &address, &config.volumes, config.reserve).await?;
-    let directory = Directory::new(Arc::new(TcpConnector), key.clone(), config.meta);
+    let directory = Directory::new(Arc::new(TcpConnector), keys.daemon.clone(), config.meta);
     let directory = Arc::new(directory);
 
-    let pool = HttpPool::new(Arc::new(TcpConnector), &key);
+    let pool = HttpPool::new(Arc::new(TcpConnector), &keys.daemon);
     let routes = tonic::service::Routes::new(server.grpc_service(pool));
-    let handler = Arc::new(server.http_handler());
-    let app = App::new(key, routes, Some(handler), health(&server), Some(metrics));
+    let handler = Arc::new(server.http_handler(keys.capabilities));
+    let app = App::new(keys.daemon, routes, Some(handler), health(&server), Some(metrics));
     let stop = Stop::new();
     let mut process = Process::start(listener, app, stop.clone())?;
     let mut heartbeats = volumes::keep_known(&server, &directory, std::future::ready(()), &stop);

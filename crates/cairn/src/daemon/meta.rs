@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::mpsc::UnboundedReceiver;
-use transport::{App, Connect, Health, Secret, TcpConnector};
+use transport::{App, Connect, Gate, Health, Keys, Secret, TcpConnector};
 
 /// How often it is looked whether a daemon can serve by now.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -24,7 +24,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Builds the node, serves it until it is told to end, and ends it in order.
 pub async fn run(config: Meta, output: Output) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
-    let key = Secret::read(&config.secret)?.access_key();
+    let keys = Secret::read(&config.secret)?.keys();
     let (listener, address) = listen::bind(&config.address).await?;
     let peers = peers(config.peers, &address)?;
     let metrics = process::record_metrics()?;
@@ -32,10 +32,10 @@ pub async fn run(config: Meta, output: Output) -> anyhow::Result<()> {
     let connector: Arc<dyn Connect> = Arc::new(TcpConnector);
     let settings = config.metadata.config(data.path().to_path_buf(), address.clone(), peers);
     let seams = seams(connector, settings.cache_bytes);
-    let (node, failures) = Node::open(settings, seams, key.clone()).await?;
+    let (node, failures) = Node::open(settings, seams, keys.clone()).await?;
 
     let routes = Services::routes(node.clone());
-    let app = App::new(key, routes, None, health(&node), Some(metrics));
+    let app = App::new(gate(&keys), routes, None, health(&node), Some(metrics));
     let stop = Stop::new();
     let mut process = Process::start(listener, app, stop.clone())?;
     let work = tokio::spawn({
@@ -91,6 +91,12 @@ pub fn seams(connector: Arc<dyn Connect>, cache_bytes: u64) -> Seams {
         random: Arc::new(|buffer: &mut [u8]| rand::fill(buffer)),
         stores: Arc::new(FjallStores { cache_bytes }),
     }
+}
+
+/// What tells daemons and users apart on this machine.
+pub fn gate(keys: &Keys) -> Gate {
+    let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    Gate::new(keys, Arc::new(seconds))
 }
 
 /// Whether the node can do its work.

@@ -5,6 +5,7 @@ mod data_dir;
 mod listen;
 mod logging;
 mod meta;
+mod operator;
 mod process;
 mod server;
 mod stop;

@@ -2,20 +2,17 @@
 
 use super::{
     data_dir::DataDir,
-    listen, meta,
+    listen, meta, operator,
     process::{self, Process},
     stop::Stop,
     volumes,
     welcome::Ready,
 };
-use crate::{
-    config::Server,
-    credentials::{self, Credentials},
-    output::Output,
-};
+use crate::{config::Server, credentials, output::Output};
 use ::meta::{Node, Services};
 use anyhow::Context;
 use chunk::{ChunkServer, Directory};
+use client::Client;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use transport::{App, Connect, Health, HttpPool, LocalConnector, TcpConnector};
 
@@ -29,7 +26,8 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     if created {
         output.note(&format!("creating a store in {} ...", data.path().display()));
     }
-    let key = data.secret()?.access_key();
+    let keys = data.secret()?.keys();
+    let key = keys.daemon.clone();
     let (listener, address) = listen::bind(&config.address).await?;
     let metrics = process::record_metrics()?;
 
@@ -40,13 +38,14 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let settings =
         config.metadata.config(data.path().join("meta"), address.clone(), addresses.clone());
     let seams = meta::seams(shared.clone(), settings.cache_bytes);
-    let (node, failures) = Node::open(settings, seams, key.clone()).await?;
+    let (node, failures) = Node::open(settings, seams, keys.clone()).await?;
     let server = volumes::open(data.path(), &address, &config.volumes, config.reserve).await?;
 
     let pool = HttpPool::new(shared.clone(), &key);
     let routes = Services::routes(node.clone()).add_service(server.grpc_service(pool));
-    let handler = Arc::new(server.http_handler());
-    let app = App::new(key.clone(), routes, Some(handler), health(&node, &server), Some(metrics));
+    let handler = Arc::new(server.http_handler(keys.capabilities.clone()));
+    let app =
+        App::new(meta::gate(&keys), routes, Some(handler), health(&node, &server), Some(metrics));
     connector.add(address.clone(), app.clone());
     let stop = Stop::new();
     let mut process = Process::start(listener, app, stop.clone())?;
@@ -54,7 +53,9 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         let (node, stopped) = (node.clone(), stop.wait());
         async move { node.run(stopped).await }
     });
-    let directory = Arc::new(Directory::new(shared, key.clone(), addresses.clone()));
+    let directory = Arc::new(Directory::new(shared.clone(), key.clone(), addresses.clone()));
+    let client = Client::builder().seeds(addresses.clone()).access_key(key).connector(shared);
+    let client = client.build()?;
     let ready = meta::wait_until_ready(node.clone());
     let mut heartbeats = volumes::keep_known(&server, &directory, ready, &stop);
 
@@ -66,9 +67,9 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
             tracing::warn!("not every volume is registered: the store serves without it");
         }
         let file = data.path().join(credentials::FILE);
-        Credentials::new(&addresses, &key).update(&file)?;
+        let has_file = operator::settle(&client, &addresses, &file).await?;
         let mut ready = Ready::new("server", address.clone(), data.path().to_path_buf());
-        ready.credentials = Some(file);
+        ready.credentials = has_file.then_some(file);
         ready.volumes = paths(&server);
         ready.default_policy = directory.map().await.ok().map(|m| m.default_policy.to_string());
         ready.created = Some(created);

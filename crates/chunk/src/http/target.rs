@@ -1,7 +1,7 @@
 //! What a request's path names.
 
-use super::HttpError;
-use http::Uri;
+use super::{HttpError, answer};
+use http::{HeaderMap, Uri};
 use model::{ChunkName, VolumeId};
 
 /// A chunk on a volume.
@@ -27,6 +27,13 @@ impl Target {
         }
         Ok(Self { volume: id, chunk: chunk.parse()? })
     }
+}
+
+/// The new name of a copy.
+pub(super) fn destination(headers: &HeaderMap) -> Result<ChunkName, HttpError> {
+    let to = answer::header_text(headers, &answer::DESTINATION)?;
+    let to = to.ok_or_else(|| HttpError::invalid("COPY needs a destination: header"))?;
+    Ok(to.parse()?)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use transport::{AccessKey, Body, HttpPool, Secret, TcpConnector};
+use transport::{AccessKey, Body, Caller, CapabilityKey, HttpPool, Secret, TcpConnector};
 
 pub const CLUSTER: ClusterId = ClusterId([0xc1; 16]);
 
@@ -130,7 +130,7 @@ impl Fixture {
     }
 
     pub fn handler(&self) -> Handler {
-        self.server.http_handler()
+        self.server.http_handler(capabilities())
     }
 
     pub fn volume(&self) -> PathBuf {
@@ -197,8 +197,18 @@ pub fn key() -> AccessKey {
     Secret::new([5; 32]).access_key()
 }
 
-/// A request for a chunk on volume 1.
+/// What capabilities are signed with.
+pub fn capabilities() -> CapabilityKey {
+    Secret::new([5; 32]).keys().capabilities
+}
+
+/// A daemon's request for a chunk on volume 1.
 pub fn request(method: &str, name: &ChunkName) -> http::request::Builder {
+    strangers_request(method, name).extension(Caller::Daemon)
+}
+
+/// The same from somebody who showed nothing.
+pub fn strangers_request(method: &str, name: &ChunkName) -> http::request::Builder {
     Request::builder().method(method).uri(format!("/v1/volumes/1/chunks/{name}"))
 }
 

@@ -59,6 +59,8 @@ impl MetachunkReader<'_> {
     /// Positions whose chunk is another than before.
     async fn relocate(&mut self) -> Result<Mask, Error> {
         let before: Vec<_> = (0..self.method.width()).map(|p| self.source(p)).collect();
+        // Servers may have refused for want of leave alone: then all may be asked again.
+        let stale = self.whereabouts.is_stale();
         let (object, volumes) = self.context.contents.locate().await?;
         *self.whereabouts = Whereabouts::new(object, volumes);
         let (table, row) = self.row()?;
@@ -68,7 +70,7 @@ impl MetachunkReader<'_> {
         let place = |s: &ChunkSource| (s.name, s.volume.id, s.volume.address.clone());
         let moved = |p: &usize| {
             let now = self.source(*p);
-            now.is_some() && now.as_ref().map(place) != before[*p].as_ref().map(place)
+            now.is_some() && (stale || now.as_ref().map(place) != before[*p].as_ref().map(place))
         };
         Ok((0..self.method.width()).filter(moved).fold(0, |mask, p| mask | 1 << p))
     }

@@ -51,13 +51,8 @@ impl Metadata {
 
     /// Asks every known metadata node in turn, once.
     async fn fetch_map(&self, end: Instant) -> Result<Arc<ClusterMap>, Error> {
-        let known = self.map.lock().map.clone();
-        let nodes = known.iter().flat_map(|(map, _)| map.nodes.iter().map(|n| n.address.clone()));
-        let mut addresses: Vec<String> = nodes.chain(self.seeds.iter().cloned()).collect();
-        let turn = self.random.below(addresses.len().max(1) as u64) as usize;
-        addresses.rotate_left(turn);
         let mut last = model::Error::unavailable("no address of a metadata node is known");
-        for address in addresses {
+        for address in self.known_servers() {
             let send = |channel| async move {
                 v1::directory_client::DirectoryClient::new(channel)
                     .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -71,6 +66,11 @@ impl Metadata {
             }
         }
         Err(Error::unavailable(format!("no metadata node answered; the last: {last}")))
+    }
+
+    /// The map as it was last fetched.
+    pub(super) fn known_map(&self) -> Option<Arc<ClusterMap>> {
+        self.map.lock().map.as_ref().map(|(map, _)| map.clone())
     }
 
     /// Keeps a map that was fetched, unless a newer one is there.

@@ -166,7 +166,7 @@ impl Cluster {
         let key = Secret::new([7; 32]).access_key();
         let (faults, requests) = <(Arc<Mutex<_>>, Arc<Mutex<_>>)>::default();
         let handler = Faulty {
-            inner: server.http_handler(),
+            inner: server.http_handler(Secret::new([7; 32]).keys().capabilities),
             faults: faults.clone(),
             requests: requests.clone(),
         };
@@ -205,8 +205,11 @@ impl Cluster {
     }
 
     pub(super) fn volumes(&self) -> Vec<VolumeRef> {
-        let volume =
-            |id| VolumeRef { id: VolumeId(id), address: self.address.clone(), up: true, score: 50 };
+        let volume = |id| VolumeRef {
+            address: self.address.clone(),
+            up: true,
+            ..VolumeRef::unknown(VolumeId(id))
+        };
         (1..=self.count).map(volume).collect()
     }
 

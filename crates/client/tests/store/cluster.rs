@@ -55,7 +55,8 @@ impl Cluster {
 
     async fn start_with(delete_grace: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let key = Secret::new([7; 32]).access_key();
+        let keys = Secret::new([7; 32]).keys();
+        let key = keys.daemon.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let connector = Arc::new(LocalConnector::new(Arc::new(TcpConnector)));
@@ -81,12 +82,12 @@ impl Cluster {
             random: Arc::new(|bytes| rand::fill(bytes)),
             stores: Arc::new(InMemory),
         };
-        let (node, _) = Node::open(config, seams, key.clone()).await.unwrap();
+        let (node, _) = Node::open(config, seams, keys.clone()).await.unwrap();
         let server = open_volumes(dir.path(), &address).await;
 
         let pool = transport::HttpPool::new(connector.clone(), &key);
         let routes = Services::routes(node.clone()).add_service(server.grpc_service(pool));
-        let handler = Arc::new(server.http_handler());
+        let handler = Arc::new(server.http_handler(keys.capabilities));
         let app = App::new(key.clone(), routes, Some(handler), Arc::new(|| Ok(())), None);
         connector.add(address.clone(), app.clone());
         let stop = CancellationToken::new();

@@ -44,7 +44,15 @@ impl Services {
             id => ContainerId::try_from(id)?,
         };
         let view = self.0.of_container(&id)?.read().await?;
-        Ok(state::read::show_container(&*view, &id).map_err(read_failed)?.into())
+        let shown = state::read::show_container(&*view, &id);
+        // An id does not tell the account: who is held to one sees no other's containers, nor
+        // whether there are any.
+        let held = !message.id.is_empty() && !message.account.is_empty();
+        let is_ours = |c: &model::Container| c.account.as_str() == message.account;
+        if held && !shown.as_ref().is_ok_and(is_ours) {
+            return Err(transport::denied().into());
+        }
+        Ok(shown.map_err(read_failed)?.into())
     }
 
     pub(super) async fn update_container(

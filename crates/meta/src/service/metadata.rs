@@ -1,6 +1,7 @@
-//! The `Metadata` service: each call goes to its handler, each refusal becomes a status.
+//! The `Metadata` service: each call of a caller with the right to it goes to its handler, each
+//! refusal becomes a status.
 
-use super::{Services, refuse};
+use super::{Services, refuse, rights::admit};
 use proto::v1::{self, metadata_server::Metadata};
 use tonic::{Request, Response, Status};
 
@@ -14,7 +15,8 @@ macro_rules! calls {
                     request: Request<v1::$request>,
                 ) -> Result<Response<v1::$response>, Status> {
                     let started = tokio::time::Instant::now();
-                    let result = Services::$name(self, request.into_inner()).await;
+                    let message = admit(request).map_err(refuse)?;
+                    let result = Services::$name(self, message).await;
                     let outcome = if result.is_ok() { "ok" } else { "refused" };
                     let call = stringify!($name);
                     metrics::histogram!("cairn_metadata_seconds", "call" => call)

@@ -7,12 +7,15 @@ mod containers;
 mod contents;
 mod delete;
 mod directory;
+mod leave;
 mod metadata;
 mod objects;
 mod peer;
 mod prepare;
+mod rights;
 mod snapshot;
 mod sweep;
+mod users;
 
 pub(crate) use prepare::unknown_volume;
 
@@ -26,7 +29,7 @@ use state::{Answer, Command, PropertyChanges};
 use std::sync::atomic::Ordering;
 use tonic::{Status, metadata::MetadataValue};
 
-/// Cheap to clone; serves `Metadata`, `Directory` and `Peer`.
+/// Cheap to clone; serves `Metadata`, `Directory`, `Users` and `Peer`.
 #[derive(Clone)]
 pub struct Services(pub(crate) Node);
 
@@ -35,11 +38,12 @@ impl Services {
     pub fn routes(node: Node) -> tonic::service::Routes {
         use v1::{
             directory_server::DirectoryServer, metadata_server::MetadataServer,
-            peer_server::PeerServer,
+            peer_server::PeerServer, users_server::UsersServer,
         };
         let services = Self(node);
         tonic::service::Routes::new(MetadataServer::new(services.clone()))
             .add_service(DirectoryServer::new(services.clone()))
+            .add_service(UsersServer::new(services.clone()))
             .add_service(
                 PeerServer::new(services)
                     .max_decoding_message_size(peer::MAX_MESSAGE_BYTES)
@@ -94,6 +98,7 @@ fn grows(command: &Command) -> bool {
             | Command::FlushAccount { .. }
             | Command::DropImported(_)
             | Command::DiscardSnapshot(_)
+            | Command::DeleteUser { .. }
     )
 }
 

@@ -45,7 +45,13 @@ impl Services {
         let map = self.0.0.registry.map()?;
         let volumes = object.extents().iter().flat_map(|e| e.chunks()).map(|(volume, _)| volume);
         let volumes = references(&map, volumes)?;
-        Ok(v1::LocateResponse { object: Some(object.into()), volumes })
+        let capabilities = self.leave_to_read(&object);
+        Ok(v1::LocateResponse {
+            object: Some(object.into()),
+            volumes,
+            capabilities,
+            capability_seconds: self.leave_seconds(),
+        })
     }
 
     pub(super) async fn update_object(

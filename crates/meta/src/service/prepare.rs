@@ -50,8 +50,13 @@ impl Services {
             ..Default::default()
         };
         if message.blobs > 0 {
-            let blobs = (0..message.blobs.min(MAX_BLOBS)).map(|_| new_blob().0.to_vec());
-            return Ok(v1::PrepareResponse { blobs: blobs.collect(), ..prepared });
+            let blobs: Vec<_> = (0..message.blobs.min(MAX_BLOBS)).map(|_| new_blob()).collect();
+            return Ok(v1::PrepareResponse {
+                capabilities: self.leave_to_copy(&blobs),
+                capability_seconds: self.leave_seconds(),
+                blobs: blobs.iter().map(|blob| blob.0.to_vec()).collect(),
+                ..prepared
+            });
         }
         let asked = message.policy.map(|p| p.parse()).transpose()?;
         let map = self.0.0.registry.map()?;
@@ -71,13 +76,21 @@ impl Services {
             .collect::<Result<Vec<_>, Error>>()?;
         let blob = match &message.blob[..] {
             [] => new_blob(),
-            given => BlobId::try_from(given)?,
+            given => {
+                let blob = BlobId::try_from(given)?;
+                self.check_upload(&*view, &blob, &container, &message.upload)?;
+                blob
+            }
         };
         let width = policy.method.width();
+        let placed: BTreeSet<_> = placements.iter().flat_map(all_volumes).collect();
         Ok(v1::PrepareResponse {
+            upload: self.vouch(&blob, &id, container.incarnation),
+            capabilities: self.leave_to_write(&blob, placed.iter().copied()),
+            capability_seconds: self.leave_seconds(),
             blob: blob.0.to_vec(),
             policy: Some(policy.clone().into()),
-            volumes: references(&map, placements.iter().flat_map(all_volumes))?,
+            volumes: references(&map, placed.into_iter())?,
             placements: placements.into_iter().map(|p| placement_to(p, width)).collect(),
             ..prepared
         })

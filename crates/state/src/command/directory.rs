@@ -1,6 +1,6 @@
 //! Commands of the directory.
 
-use model::{ClusterId, Location, Node, Policy, PolicyName};
+use model::{ClusterId, KeyHash, Location, Node, Policy, PolicyName, Role, UserName};
 use serde::{Deserialize, Serialize};
 
 /// Makes the cluster.
@@ -35,4 +35,17 @@ pub struct RegisterVolume {
     /// it has not heard of the volume from there lately. Otherwise a second volume with the same
     /// identity, a copied disk, is refused.
     pub take_over: bool,
+}
+
+/// Makes a user, or changes one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutUser {
+    /// Its name.
+    pub name: UserName,
+    /// What it may do; a change without one keeps the role it has.
+    pub role: Option<Role>,
+    /// The hash of its key; a change without one keeps the key it has.
+    pub key: Option<KeyHash>,
+    /// Whether it must be new (and then needs a role and a key), or must exist.
+    pub create: bool,
 }

@@ -7,12 +7,12 @@ use crate::{
     Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
     CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
     ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges, PublishSnapshot, Purge,
-    PurgeCursor, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen,
-    Swap, Truncate, UpdateContainer, UpdateObject,
+    PurgeCursor, PutUser, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep,
+    SetFrozen, Swap, Truncate, UpdateContainer, UpdateObject,
 };
 use model::{
     Administrative, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
-    PartitionId, Policy, Precondition, SmallObjects, Version, Versioning, VolumeId, WriteId,
+    PartitionId, Policy, Precondition, Role, SmallObjects, Version, Versioning, VolumeId, WriteId,
 };
 
 /// Every command, with every part of it filled.
@@ -178,6 +178,13 @@ fn directory() -> Vec<Command> {
         },
         Command::SetPolicy { policy, make_default: true },
         Command::UpdateNode { id: NodeId(1), address: "h:3".into() },
+        Command::PutUser(PutUser {
+            name: "acme:alice".parse().unwrap(),
+            role: Some(Role::Member),
+            key: Some(vec![1, 2, 3].try_into().unwrap()),
+            create: true,
+        }),
+        Command::DeleteUser { name: "acme:alice".parse().unwrap() },
     ]
 }
 
