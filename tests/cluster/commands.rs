@@ -174,65 +174,65 @@ fn space_is_counted_once_and_a_reserve_holds_for_volumes() {
 /// What the command line does with one object, in a container of this policy.
 fn with_objects(store: &Store, scene: &Scene, container: &str, policy: &str) {
     let ok = |line: &str| {
-        let words: Vec<_> = line.split_whitespace().map(|w| w.replace("C/", container)).collect();
+        let words: Vec<_> = line.split_whitespace().map(|w| w.replace('@', container)).collect();
         store.cli(&words).ok()
     };
     let get = |object: &str| store.cli(&["object", "get", container, object, "-"]).ok().out;
     let (bytes, more) = (content(1, 700_000), content(2, 300_000));
     let (f, m) = (scene.file("bytes", &bytes), scene.file("more", &more));
     let (f, m) = (f.to_str().unwrap(), m.to_str().unwrap());
-    ok(&format!("container create C/ --policy {policy} --versioning unlimited"));
+    ok(&format!("container create @ --policy {policy} --versioning unlimited"));
 
     // Appended to and cut, it stays the version it is.
     let id = "00112233445566778899aabbccddeeff";
-    ok(&format!("object put C/ o {f} --append --content-id {id} -p a=b"));
-    let stored = ok(&format!("object put C/ o {m} --append --json")).json();
+    ok(&format!("object put @ o {f} --append --content-id {id} -p a=b"));
+    let stored = ok(&format!("object put @ o {m} --append --json")).json();
     assert_eq!((&stored["size"], &stored["total"]), (&300_000.into(), &1_000_000.into()));
     assert!(stored["etag"].is_null() && stored["content"] == id, "{stored}");
     let whole = [&bytes[..], &more].concat();
     assert!(get("o") == whole);
-    let shown = ok(&format!("object show C/ {id} --content --json")).json();
+    let shown = ok(&format!("object show @ {id} --content --json")).json();
     assert_eq!((&shown["object"], &shown["properties"]["a"]), (&"o".into(), &"b".into()));
     let line = ["object", "put", container, "other", f, "--content-id", id];
     store.cli(&line).refused(6, &[id]);
     store.cli(&["object", "truncate", container, "o", "1000001"]).refused(2, &["1000000"]);
-    ok("object truncate C/ o 800000");
+    ok("object truncate @ o 800000");
     assert!(get("o") == whole[..800_000]);
 
     // A link stands by itself.
-    ok("object link C/ o C/-linked l");
-    ok("object link C/ o C/ r --replace -p c=d --to-account friends");
-    let linked = ok("object show C/ r -a friends --json").json();
+    ok("object link @ o @-linked l");
+    ok("object link @ o @ r --replace -p c=d --to-account friends");
+    let linked = ok("object show @ r -a friends --json").json();
     assert_eq!(linked["properties"], serde_json::json!({"c": "d"}));
     store.cli(&["object", "link", container, "none", container, "x"]).refused(5, &["none"]);
-    ok("object truncate C/ o 0");
+    ok("object truncate @ o 0");
     assert!(get("o").is_empty());
-    ok("object delete C/ o");
+    ok("object delete @ o");
     let linked = store.cli(&["object", "get", &format!("{container}-linked"), "l", "-"]).ok().out;
     assert!(linked == whole[..800_000]);
-    let listed = ok("object list C/ --deleted --json").lines();
+    let listed = ok("object list @ --deleted --json").lines();
     assert_eq!((listed.len(), &listed[0]["name"]), (1, &"o".into()));
-    assert!(ok("object list C/").out.is_empty());
+    assert!(ok("object list @").out.is_empty());
 
     // Presence, as far as one wants to be sure.
-    ok(&format!("object put C/ p {f} -p k=v"));
-    let listed = ok("object list C/ --properties --json").lines();
+    ok(&format!("object put @ p {f} -p k=v"));
+    let listed = ok("object list @ --properties --json").lines();
     assert_eq!(listed[0]["properties"]["k"], "v");
-    ok("object head C/ p --trust-level complete");
-    let located = ok("object locate C/ p --chunk-info --json").json();
+    ok("object head @ p --trust-level complete");
+    let located = ok("object locate @ p --chunk-info --json").json();
     for chunk in located["chunks"].as_array().unwrap() {
         assert_eq!((&chunk["state"], &chunk["footer"]["object"]), (&"whole".into(), &"p".into()));
     }
     store.cli(&["object", "head", container, "none"]).gone();
-    let cid = ok("container show C/ --json").json()["id"].as_str().unwrap().to_owned();
+    let cid = ok("container show @ --json").json()["id"].as_str().unwrap().to_owned();
     let line = ["object", "get", &cid, "p", "-", "--cid", "--account", "elsewhere"];
     assert!(store.cli(&line).ok().out == bytes);
 
     // Drained, only its bytes are gone.
-    ok("object drain C/ p");
+    ok("object drain @ p");
     let drained = store.cli(&["object", "get", container, "p", "-"]);
     assert!(drained.code != Some(0) && drained.error.contains("drained"), "{}", drained.error);
-    assert_eq!(ok("object show C/ p --json").json()["drained"], true);
+    assert_eq!(ok("object show @ p --json").json()["drained"], true);
     let back = scene.path(format!("{container}-back"));
     let line = ["object", "save", "-r", container, back.to_str().unwrap(), "--json"];
     assert_eq!(store.cli(&line).ok().lines().last().unwrap()["skipped"], 1);
