@@ -57,7 +57,7 @@ fn long_chunk_tables_are_paged_and_read_back() {
         machine.put_commit(commit.clone());
         assert_eq!(records(&machine).1 as u64, if rows <= 32 { 0 } else { rows.div_ceil(256) });
         let object = read::locate(&machine.memory, &c, &commit.object, None).unwrap();
-        assert_eq!(object.extents(), [extent.clone()]);
+        assert_eq!(object.extents(), std::slice::from_ref(&extent));
         machine.ok(super::harness::delete(&c, "o", None));
         assert_eq!(records(&machine), (0, 0));
         let chunks: Vec<_> = machine.deletions().into_iter().flat_map(|d| d.chunks).collect();

@@ -113,8 +113,8 @@ impl Run {
             return extents;
         }
         let staged: Vec<_> = self.naive.staged.iter().map(|(b, s)| (*b, s.pages.clone())).collect();
-        let here = staged.into_iter().filter(|(b, _)| b.slot() == container.slot());
-        if let Some((blob, pages)) = here.last().filter(|_| step.picks[3] > 20) {
+        let mut here = staged.into_iter().filter(|(b, _)| b.slot() == container.slot());
+        if let Some((blob, pages)) = here.next_back().filter(|_| step.picks[3] > 20) {
             let rows = pages.concat().len() as u32 + u32::from(step.picks[3].is_multiple_of(9));
             let named = CommitExtent::from(extent(blob, 1, 1, 0));
             extents.push(CommitExtent { rows: Rows::Staged(rows), ..named });
