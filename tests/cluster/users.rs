@@ -1,8 +1,8 @@
 //! Users: who is let in, how far, and for how long.
 
 use crate::harness::{
-    Answer, Cluster, Daemon, Role, Scene, Store, chunk_files, content, eventually, exchange, names,
-    numbered, server_arguments,
+    Answer, Cluster, Daemon, Role, Scene, Store, chunk_files, content, eventually, names, numbered,
+    request, server_arguments,
 };
 use client::{ChunkName, Client, Error};
 use std::{
@@ -291,11 +291,11 @@ fn a_login_lasts_as_long_as_its_token_and_goes_on_while_the_user_exists() {
 /// What a chunk server answers to a request made by hand.
 fn ask(address: &str, method: &str, volume: u32, chunk: &str, shown: Option<&str>) -> String {
     let shown = shown.map(|shown| format!("x-cairn-capability: {shown}\r\n")).unwrap_or_default();
-    let request = format!(
+    let head = format!(
         "{method} /v1/volumes/{volume}/chunks/{chunk} HTTP/1.1\r\nhost: {address}\r\n{shown}\
          content-length: 0\r\nconnection: close\r\n\r\n"
     );
-    String::from_utf8_lossy(&exchange(address, request.as_bytes())).into_owned()
+    String::from_utf8_lossy(&request(address, head.as_bytes())).into_owned()
 }
 
 #[test]

@@ -21,14 +21,20 @@ pub fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// The status and the body of a page.
-pub fn get(address: &str, path: &str) -> (u16, String) {
+/// Sends a request that asks for the connection to be closed, and reads all of the answer.
+pub fn request(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+/// The status and the body of a page.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let answer = String::from_utf8(request(address, head.as_bytes())).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())

@@ -18,7 +18,7 @@ pub use cluster::{
 pub use content::content;
 pub use daemon::{Daemon, Refusal};
 pub use drive::{Drive, Format};
-pub use http::{exchange, get};
+pub use http::{exchange, get, request};
 pub use load::Load;
 pub use mixed::Mixed;
 pub use scene::{Scene, eventually, within};
