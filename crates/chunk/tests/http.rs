@@ -200,7 +200,8 @@ async fn a_stalled_body_is_given_up() {
 async fn nonsense_is_answered() {
     let fixture = Fixture::new().await;
     let ask = async |method: &str, uri: &str| {
-        let request = http::Request::builder().method(method).uri(uri);
+        let request =
+            http::Request::builder().method(method).uri(uri).extension(transport::Caller::Daemon);
         fixture.send(request.body(Full::new(Bytes::new())).unwrap()).await
     };
     for (method, uri, status) in [

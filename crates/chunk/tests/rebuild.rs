@@ -116,7 +116,9 @@ impl Scene {
 
     async fn put(&self, volume: u32, name: &ChunkName, body: Vec<u8>) {
         let uri = format!("/v1/volumes/{volume}/chunks/{name}");
-        let request = http::Request::put(uri).header(chunk::http::ORIGIN, ORIGIN.to_string());
+        let origin = ORIGIN.to_string();
+        let request = http::Request::put(uri).header(chunk::http::ORIGIN, origin);
+        let request = request.extension(transport::Caller::Daemon);
         let request = request.body(http_body_util::Full::new(Bytes::from(body))).unwrap();
         let answer =
             Answer::from(self.server.http_handler(support::capabilities()).answer(request).await)
