@@ -7,8 +7,8 @@ mod queue;
 mod snapshot;
 
 use model::{
-    AccountName, Administrative, BlobId, ContainerId, ContainerName, Liveness, NodeId, PartitionId,
-    Policy, PolicyName, Properties, UserName, Versioning, VolumeId,
+    AccountName, Administrative, BlobId, ChunkName, ContainerId, ContainerName, Liveness, NodeId,
+    PartitionId, Policy, PolicyName, Properties, UserName, Versioning, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,8 @@ pub use object::{
     PAGE_ROWS, Rows, StagePage, Truncate, UpdateObject,
 };
 pub use queue::{
-    Damage, DeletionKey, Postponed, RecordScan, RepairKey, ScanCursor, ScanStep, Swap,
+    Damage, DeletionKey, Postponed, Rebuilding, RecordScan, RepairKey, ScanCursor, ScanStep, Swap,
+    Whole,
 };
 pub use snapshot::{
     CreateSnapshot, DiscardSnapshot, DropImported, ImportBody, ImportVersion, PublishSnapshot,
@@ -102,12 +103,13 @@ pub enum Command {
         /// The chunks that are missing or damaged.
         damages: Vec<Damage>,
     },
-    /// Removes entries of the repair queue that need no repair. Answers `Done`.
+    /// Takes positions that need no repair out of the repair queue. Answers `Done`.
     RepairsDone {
-        /// The entries.
-        keys: Vec<RepairKey>,
+        /// The positions of some entries.
+        whole: Vec<Whole>,
     },
-    /// Names a rebuilt or moved chunk in place of another, by compare-and-set. Answers `Done`.
+    /// Names a rebuilt or moved chunk in place of another, by compare-and-set. The chunk must
+    /// have been announced by `BeginRebuilds`. Answers `Done`.
     Swap(Swap),
     /// Lets apply use what a newer build can do. Answers `Done`.
     RaiseFeatureLevel {
@@ -197,6 +199,26 @@ pub enum Command {
     DeleteUser {
         /// Its name.
         name: UserName,
+    },
+    /// Announces chunks that will be made, so that none is forgotten whatever happens to whoever
+    /// makes them. Answers `Done`.
+    BeginRebuilds {
+        /// The chunks.
+        rebuilds: Vec<Rebuilding>,
+    },
+    /// Gives up chunks that were announced and not named since: they cannot be named any more,
+    /// and are queued for deletion. Answers `Done`.
+    EndRebuilds {
+        /// The chunks.
+        chunks: Vec<ChunkName>,
+        /// How long until they are deleted, in microseconds.
+        delete_grace: u64,
+    },
+    /// Says which volumes are lost from now on: what is committed to them is queued for repair,
+    /// and nothing is moved to them. Answers `Done`.
+    SetLost {
+        /// The volumes.
+        volumes: Vec<VolumeId>,
     },
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod outbox;
 pub(crate) mod owner;
 pub(crate) mod partition;
 pub(crate) mod properties;
+pub(crate) mod rebuild;
 pub(crate) mod repair;
 pub(crate) mod request;
 pub(crate) mod scan;
@@ -100,6 +101,8 @@ kinds! {
     RepairPointer = 0x42,
     /// How far a scan for the chunks of a volume is.
     VolumeScan = 0x43,
+    /// A chunk that is being made and is not named by a chunk table yet.
+    Rebuild = 0x44,
     Request = 0x50,
     RequestExpiry = 0x51,
     Cluster = 0x60,

@@ -37,8 +37,8 @@ pub use command::{
     CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
     ImportBody, ImportVersion, InitCluster, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_REMOVED, MAX_ROWS,
     PAGE_ROWS, Postponed, PropertyChanges, PublishSnapshot, Purge, PurgeCursor, PutUser,
-    RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, StagePage, Swap,
-    Truncate, UpdateContainer, UpdateObject,
+    Rebuilding, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen,
+    StagePage, Swap, Truncate, UpdateContainer, UpdateObject, Whole,
 };
 pub use digest::StateHash;
 pub use entry::{Entry, MAX_ENTRY_BYTES};

@@ -12,6 +12,7 @@ mod object;
 mod outbox;
 mod precondition;
 mod purge;
+mod rebuild;
 mod refresh;
 mod remove;
 mod repair;
@@ -117,7 +118,7 @@ fn execute(cx: &mut Context, command: &Command) -> Result<Answer, Failure> {
         Command::OutboxDelivered { indexes } => outbox::delivered(cx, indexes),
         Command::DeletionsDone { done, postponed } => deletion::done(cx, done, postponed),
         Command::QueueRepair { damages } => chunk::queue_damage(cx, damages),
-        Command::RepairsDone { keys } => repair::done(cx, keys),
+        Command::RepairsDone { whole } => repair::done(cx, whole),
         Command::Swap(command) => chunk::swap(cx, command),
         Command::RaiseFeatureLevel { level } => raise_feature_level(cx, *level),
         Command::InitCluster(command) => cluster::init(cx, command),
@@ -151,6 +152,9 @@ fn execute(cx: &mut Context, command: &Command) -> Result<Answer, Failure> {
         Command::DiscardSnapshot(command) => snapshot::discard(cx, command),
         Command::PutUser(command) => user::put(cx, command),
         Command::DeleteUser { name } => user::delete(cx, name),
+        Command::BeginRebuilds { rebuilds } => rebuild::begin(cx, rebuilds),
+        Command::EndRebuilds { chunks, delete_grace } => rebuild::end(cx, chunks, *delete_grace),
+        Command::SetLost { volumes } => rebuild::set_lost(cx, volumes),
     }
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod container;
 mod cursor;
 mod list;
+mod lost;
 mod named;
 mod object;
 mod queue;
@@ -20,6 +21,7 @@ pub use cluster::{cluster_map, volume_by_identity};
 pub use container::{
     find_container, list_objects, list_snapshot_target, show_container, show_snapshot_target,
 };
+pub use lost::{RepairRow, lost_volumes, queued_repairs, rebuilds, repair_row};
 pub use named::named_chunks;
 pub use object::{
     ExtentOutline, Outline, blob_owner, find_chunk, is_barred, locate, outline, resolve_content,

@@ -1,6 +1,6 @@
 //! Commands of the workers.
 
-use model::{BlobId, ContainerId, ObjectName, Version, VolumeId, WriteId};
+use model::{BlobId, ChunkName, ContainerId, ObjectName, Version, VolumeId, WriteId};
 use serde::{Deserialize, Serialize};
 
 /// Names an entry of the deletion queue; the order is that of the queue.
@@ -30,6 +30,24 @@ pub struct RepairKey {
     pub survivable: u8,
     /// Tells entries of the same risk apart.
     pub sequence: u64,
+}
+
+/// Positions of an entry of the repair queue that need no repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// The entry.
+    pub key: RepairKey,
+    /// The positions, as bits; all of them remove the entry.
+    pub positions: u32,
+}
+
+/// A chunk that is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebuilding {
+    /// Its name.
+    pub chunk: ChunkName,
+    /// Where it will be.
+    pub volume: VolumeId,
 }
 
 /// A chunk that was found missing or damaged, by its server.

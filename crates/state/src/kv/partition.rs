@@ -3,6 +3,7 @@
 
 use super::{Key, Kind, Record, get, put};
 use crate::{Fatal, StateHash, txn::Txn};
+use model::VolumeId;
 use serde::{Deserialize, Serialize};
 use store::Read;
 
@@ -35,6 +36,8 @@ pub(crate) struct Partition {
     pub(crate) oldest_barred: u64,
     /// Blobs that rows are staged for.
     pub(crate) staged: u64,
+    /// Volumes whose chunks count as lost, in order.
+    pub(crate) lost: Vec<VolumeId>,
 }
 
 impl Record for Partition {}

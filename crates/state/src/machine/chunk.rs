@@ -1,6 +1,6 @@
 //! Places of the chunk table: damage found at them, and new chunks named there.
 
-use super::{Context, deletion, repair};
+use super::{Context, deletion, rebuild, repair};
 use crate::{
     Answer, Damage, Failure, Fatal, Swap,
     kv::{
@@ -9,7 +9,7 @@ use crate::{
     },
     read::missing_object,
 };
-use model::{Error, ErrorKind, Metachunk, Subject, VolumeId, WriteId};
+use model::{ChunkName, Error, ErrorKind, Metachunk, Subject, VolumeId, WriteId};
 
 /// Queues damage at places that still name the damaged chunk.
 pub(super) fn queue_damage(cx: &mut Context, damages: &[Damage]) -> Result<Answer, Failure> {
@@ -55,13 +55,19 @@ pub(super) fn swap(cx: &mut Context, command: &Swap) -> Result<Answer, Failure> 
     let extent = extent_of(&mut head, command).ok_or_else(gone)?;
     let mut row = chunks::row(&cx.txn, extent, command.metachunk)?.ok_or_else(gone)?;
     check_swap(&row, command)?;
-    let length = row.length;
+    if cx.partition.lost.contains(&command.volume) {
+        return Err(conflict(format!("volume {} is lost itself", command.volume)).into());
+    }
+    // Given up, it may be deleted at any time.
+    if rebuild::take(cx, &new_chunk(command))? != Some(command.volume) {
+        return Err(conflict("the new chunk was not announced, or given up since").into());
+    }
     rewrite(&mut row, command);
     chunks::replace(&mut cx.txn, extent, command.metachunk, row.clone())?;
     let data = extent.method.data();
     kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
     repair::repaired(cx, &command.blob, command.metachunk, &row, data, command.position)?;
-    delete_old(cx, command, length)?;
+    delete_old(cx, command)?;
     Ok(Answer::Done)
 }
 
@@ -101,12 +107,15 @@ fn rewrite(row: &mut Metachunk, command: &Swap) {
 }
 
 /// Queues the chunk that is not named any more.
-fn delete_old(cx: &mut Context, command: &Swap, length: u64) -> Result<(), Fatal> {
+fn delete_old(cx: &mut Context, command: &Swap) -> Result<(), Fatal> {
     let Some((volume, write)) = command.old else { return Ok(()) };
-    let mut volumes = vec![None; usize::from(command.position)];
-    volumes.push(Some(volume));
-    let row = Metachunk { length, write, volumes, rewritten: Vec::new() };
-    deletion::queue(cx, command.blob, command.metachunk, vec![row], command.delete_grace)
+    let chunk = ChunkName { write, ..new_chunk(command) };
+    deletion::queue_chunk(cx, &chunk, volume, command.delete_grace)
+}
+
+fn new_chunk(command: &Swap) -> ChunkName {
+    let Swap { blob, metachunk, position, write, .. } = command;
+    ChunkName { blob: *blob, metachunk: *metachunk, position: *position, write: *write }
 }
 
 /// The chunk that a row names at a position.

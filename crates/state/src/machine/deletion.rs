@@ -5,7 +5,7 @@ use crate::{
     Answer, DeletionKey, Failure, Fatal, Postponed,
     kv::{self, deletion, deletion::Deletion},
 };
-use model::{BlobId, Metachunk};
+use model::{BlobId, ChunkName, Metachunk, VolumeId};
 
 /// Queues the chunks of some rows, to go when `grace` is over.
 pub(super) fn queue(
@@ -19,6 +19,19 @@ pub(super) fn queue(
     let key = DeletionKey { due, sequence: cx.partition.sequence() };
     cx.partition.deletions += 1;
     kv::put(&mut cx.txn, deletion::key(key), &Deletion { blob, first, rows })
+}
+
+/// Queues one chunk.
+pub(super) fn queue_chunk(
+    cx: &mut Context,
+    chunk: &ChunkName,
+    volume: VolumeId,
+    grace: u64,
+) -> Result<(), Fatal> {
+    let mut volumes = vec![None; usize::from(chunk.position)];
+    volumes.push(Some(volume));
+    let row = Metachunk { length: 0, write: chunk.write, volumes, rewritten: Vec::new() };
+    queue(cx, chunk.blob, chunk.metachunk, vec![row], grace)
 }
 
 /// Removes entries whose chunks are gone, and moves those that must wait.

@@ -126,6 +126,11 @@ pub(super) fn write(
             inline: Vec::new(),
         };
         match &extent.rows {
+            // What was staged under the blob is not its table, and would expire with it.
+            Rows::Inline(_) => stage::discard(cx, &extent.blob)?,
+            Rows::Staged(_) => stage::forget(cx, &extent.blob)?,
+        }
+        match &extent.rows {
             Rows::Inline(rows) if rows.len() <= room => {
                 room -= rows.len();
                 written.inline.clone_from(rows);
@@ -133,12 +138,12 @@ pub(super) fn write(
             Rows::Inline(rows) => {
                 chunks::write_page(&mut cx.txn, &extent.blob, 0, rows.clone())?;
             }
-            Rows::Staged(_) => stage::forget(cx, &extent.blob)?,
+            Rows::Staged(_) => {}
         }
         let Place { container, object, version } = place;
         let owner = Owner { container: *container, object: object.clone(), version };
         kv::put(&mut cx.txn, owner::key(&extent.blob), &owner)?;
-        if summary.dropped > 0 {
+        if summary.dropped > 0 || !cx.partition.lost.is_empty() {
             queue_dropped(cx, place, &written)?;
         }
         extents.push(written);
@@ -169,7 +174,7 @@ fn queue_dropped(cx: &mut Context, place: Place, extent: &head::Extent) -> Resul
             false => extent.inline.clone(),
         };
         for (number, row) in (page * PAGE_ROWS as u32..).zip(&rows) {
-            let lost = repair::missing(row);
+            let lost = repair::missing(row) | repair::on_lost_volumes(cx, row);
             if lost != 0 {
                 let at = repair::Place {
                     container: *place.container,

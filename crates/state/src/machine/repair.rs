@@ -2,10 +2,11 @@
 
 use super::Context;
 use crate::{
-    Answer, Failure, Fatal, RepairKey,
+    Answer, Failure, Fatal, RepairKey, Whole,
     kv::{self, repair, repair::Repair},
+    read,
 };
-use model::{BlobId, ContainerId, Metachunk, ObjectName, Version};
+use model::{BlobId, ContainerId, Metachunk, ObjectName, Version, VolumeId};
 use std::ops::Bound;
 use store::Read;
 
@@ -25,6 +26,13 @@ pub(super) struct Place {
 /// The positions of a row without a chunk, as bits.
 pub(super) fn missing(row: &Metachunk) -> u32 {
     let positions = (0..).zip(&row.volumes).filter(|(_, volume)| volume.is_none());
+    positions.fold(0, |bits, (position, _)| bits | bit(position))
+}
+
+/// The positions of a row whose chunk is on a lost volume, as bits.
+pub(super) fn on_lost_volumes(cx: &Context, row: &Metachunk) -> u32 {
+    let lost = |volume: &Option<VolumeId>| volume.is_some_and(|v| cx.partition.lost.contains(&v));
+    let positions = (0..).zip(&row.volumes).filter(|(_, volume)| lost(volume));
     positions.fold(0, |bits, (position, _)| bits | bit(position))
 }
 
@@ -86,12 +94,20 @@ pub(super) fn forget(cx: &mut Context, blob: &BlobId, from: u32) -> Result<(), F
     Ok(())
 }
 
-/// Removes entries that need no repair.
-pub(super) fn done(cx: &mut Context, keys: &[RepairKey]) -> Result<Answer, Failure> {
-    for key in keys {
+/// Takes positions that need no repair off their entries, and removes entries of metachunks
+/// that are no more.
+pub(super) fn done(cx: &mut Context, whole: &[Whole]) -> Result<Answer, Failure> {
+    for Whole { key, positions } in whole {
         let record: Option<Repair> = kv::get(&cx.txn, repair::key(*key).as_bytes())?;
-        if let Some(record) = record {
-            take(cx, &record.blob, record.metachunk)?;
+        let Some(record) = record else { continue };
+        let Some((old, mut record)) = take(cx, &record.blob, record.metachunk)? else { continue };
+        record.positions &= !positions;
+        if record.positions == 0 {
+            continue;
+        }
+        if let Some(found) = read::repair_row(&cx.txn, &record)? {
+            let survivable = survivable(&found.row, found.method.data(), record.positions);
+            put(cx, record, survivable, Some(old))?;
         }
     }
     Ok(Answer::Done)

@@ -1,7 +1,10 @@
 //! Rules of the deletion and repair queues.
 
 use super::harness::{Machine, delete, extent};
-use crate::{Answer, Command, Commit, Damage, DeletionKey, Postponed, RepairKey, Swap, read};
+use crate::{
+    Answer, Command, Commit, Damage, DeletionKey, Postponed, Rebuilding, RepairKey, Swap, Whole,
+    read,
+};
 use model::{
     BlobId, ChunkName, ContainerId, ErrorKind, Metachunk, ObjectName, Version, Versioning,
     VolumeId, WriteId,
@@ -59,6 +62,17 @@ fn swap(commit: &Made, version: Version, metachunk: u32, position: u8) -> Swap {
         write: WriteId(row.write.0 + 1),
         delete_grace: 500,
     }
+}
+
+fn new_chunk(swap: &Swap) -> ChunkName {
+    let Swap { blob, metachunk, position, write, .. } = swap;
+    ChunkName { blob: *blob, metachunk: *metachunk, position: *position, write: *write }
+}
+
+/// Announces the chunk that a swap names.
+fn begin(machine: &mut Machine, swap: &Swap) {
+    let rebuilds = vec![Rebuilding { chunk: new_chunk(swap), volume: swap.volume }];
+    machine.ok(Command::BeginRebuilds { rebuilds });
 }
 
 fn row(machine: &Machine, commit: &Made, number: usize) -> Metachunk {
@@ -119,10 +133,15 @@ fn damage_raises_the_risk_and_stale_reports_do_nothing() {
     machine.ok(Command::QueueRepair { damages: vec![found(0, 0)] });
     // One chunk of two is left: nothing to rebuild from, so others go first.
     assert_eq!(queued(&machine), [(1, 1, 0b1), (255, 0, 0b1011)]);
-    let keys = machine.repairs().iter().map(|q| q.key).collect();
-    machine.ok(Command::RepairsDone { keys });
-    let gone = vec![RepairKey { survivable: 0, sequence: 0 }];
-    machine.ok(Command::RepairsDone { keys: gone });
+    // Two of them turn out to be there.
+    let whole = vec![Whole { key: machine.repairs()[1].key, positions: 0b11 }];
+    machine.ok(Command::RepairsDone { whole });
+    assert_eq!(queued(&machine), [(0, 0, 0b1000), (1, 1, 0b1)]);
+    let all = |key| Whole { key, positions: u32::MAX };
+    let whole = machine.repairs().iter().map(|q| all(q.key)).collect();
+    machine.ok(Command::RepairsDone { whole });
+    let gone = vec![all(RepairKey { survivable: 0, sequence: 0 })];
+    machine.ok(Command::RepairsDone { whole: gone });
     assert!(machine.repairs().is_empty());
     assert!(!machine.memory.0.keys().any(|k| [0x41, 0x42].contains(&k[0])));
 }
@@ -143,6 +162,7 @@ fn a_swap_names_the_new_chunk_and_deletes_the_old() {
         assert_eq!(queued(&machine), [(0, number, 0b110)]);
         // The place that had none.
         let first = swap(&commit, version, number, 1);
+        begin(&mut machine, &first);
         machine.ok(Command::Swap(first.clone()));
         assert_eq!(queued(&machine), [(1, number, 0b100)]);
         assert!(machine.deletions().is_empty());
@@ -151,6 +171,7 @@ fn a_swap_names_the_new_chunk_and_deletes_the_old() {
         let mut second = swap(&commit, version, number, 2);
         second.volume = VolumeId(10);
         second.write.0 += 1;
+        begin(&mut machine, &second);
         machine.ok(Command::Swap(second.clone()));
         assert!(machine.repairs().is_empty());
         let row = row(&machine, &commit, number as usize);
@@ -207,7 +228,52 @@ fn swaps_are_refused() {
     }
     // On the volume that has it already, under a new name.
     let same = Swap { volume: VolumeId(3), ..swap(&commit, version, 1, 2) };
+    assert_eq!(machine.refused_as(Command::Swap(same.clone())), ErrorKind::Conflict);
+    begin(&mut machine, &same);
+    // Nothing is moved to a volume that is lost.
+    machine.ok(Command::SetLost { volumes: vec![VolumeId(7), VolumeId(3), VolumeId(7)] });
+    assert_eq!(read::lost_volumes(&machine.memory).unwrap(), [VolumeId(3), VolumeId(7)]);
+    assert_eq!(machine.refused_as(Command::Swap(same.clone())), ErrorKind::Conflict);
+    machine.ok(Command::SetLost { volumes: vec![] });
     machine.ok(Command::Swap(same));
+    assert!(read::rebuilds(&machine.memory, 10).unwrap().is_empty());
+    let too_many = Command::SetLost { volumes: (1..2000).map(VolumeId).collect() };
+    assert_eq!(machine.refused_as(too_many), ErrorKind::Invalid);
+}
+
+#[test]
+fn what_is_committed_to_a_lost_volume_is_queued_with_the_commit() {
+    let (mut machine, c) = Machine::with_container(Versioning::Suspended);
+    machine.ok(Command::SetLost { volumes: vec![VolumeId(2), VolumeId(4)] });
+    let commit = machine.commit(&c, C, 3000);
+    machine.put_commit(commit);
+    assert_eq!(queued(&machine), [(0, 0, 0b1010)]);
+}
+
+#[test]
+fn a_chunk_that_was_given_up_is_deleted_and_never_named() {
+    let (mut machine, commit, version) = machine(&[(1, 1)], 3);
+    let swap = swap(&commit, version, 1, 1);
+    begin(&mut machine, &swap);
+    let begun = Command::BeginRebuilds {
+        rebuilds: vec![Rebuilding { chunk: new_chunk(&swap), volume: VolumeId(3) }],
+    };
+    assert_eq!(machine.refused_as(begun), ErrorKind::AlreadyExists);
+    let chunk = new_chunk(&swap);
+    assert_eq!(read::rebuilds(&machine.memory, 10).unwrap(), [(chunk, swap.volume)]);
+    let other = ChunkName { position: 0, ..chunk };
+    machine.ok(Command::EndRebuilds { chunks: vec![chunk, other, chunk], delete_grace: 9 });
+    let deletions = machine.deletions();
+    assert_eq!((deletions.len(), deletions[0].key.due), (1, machine.time + 9));
+    assert_eq!(deletions[0].chunks, [(swap.volume, chunk)]);
+    assert_eq!(machine.refused_as(Command::Swap(swap.clone())), ErrorKind::Conflict);
+    assert_eq!(queued(&machine), [(1, 1, 0b10)], "it still waits");
+    // One that was named is not given up any more.
+    let swap = Swap { write: WriteId(swap.write.0 + 1), ..swap };
+    begin(&mut machine, &swap);
+    machine.ok(Command::Swap(swap.clone()));
+    machine.ok(Command::EndRebuilds { chunks: vec![new_chunk(&swap)], delete_grace: 9 });
+    assert_eq!(machine.deletions().len(), 1);
 }
 
 #[test]

@@ -7,11 +7,11 @@ use crate::{
     Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
     CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
     ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges, PublishSnapshot, Purge,
-    PurgeCursor, PutUser, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep,
-    SetFrozen, Swap, Truncate, UpdateContainer, UpdateObject,
+    PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor,
+    ScanStep, SetFrozen, Swap, Truncate, UpdateContainer, UpdateObject, Whole,
 };
 use model::{
-    Administrative, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
+    Administrative, ChunkName, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
     PartitionId, Policy, Precondition, Role, SmallObjects, Version, Versioning, VolumeId, WriteId,
 };
 
@@ -23,6 +23,7 @@ pub(super) fn commands() -> Vec<Command> {
     all.extend(more());
     all.extend(queues());
     all.extend(directory());
+    all.extend(repair());
     all
 }
 
@@ -135,7 +136,9 @@ fn queues() -> Vec<Command> {
                 write: WriteId(4),
             }],
         },
-        Command::RepairsDone { keys: vec![RepairKey { survivable: 1, sequence: 2 }] },
+        Command::RepairsDone {
+            whole: vec![Whole { key: RepairKey { survivable: 1, sequence: 2 }, positions: 5 }],
+        },
         Command::Swap(Swap {
             container,
             object,
@@ -149,6 +152,19 @@ fn queues() -> Vec<Command> {
             delete_grace: 7,
         }),
         Command::RaiseFeatureLevel { level: 1 },
+    ]
+}
+
+fn repair() -> Vec<Command> {
+    let blob = blob(&id("a", "c"), 1);
+    let chunk = ChunkName { blob, metachunk: 1, position: 2, write: WriteId(START << 6) };
+    vec![
+        Command::BeginRebuilds { rebuilds: vec![Rebuilding { chunk, volume: VolumeId(7) }] },
+        Command::EndRebuilds {
+            chunks: vec![ChunkName { position: 3, ..chunk }],
+            delete_grace: DAY,
+        },
+        Command::SetLost { volumes: vec![VolumeId(8), VolumeId(3)] },
     ]
 }
 

@@ -65,6 +65,22 @@ fn long_chunk_tables_are_paged_and_read_back() {
     }
 }
 
+/// Left there, the staged rows would expire and take the pages of the blob with them.
+#[test]
+fn what_was_staged_goes_when_other_rows_are_committed() {
+    let (mut machine, c, extent, pages) = machine(40);
+    machine.ok(stage(&pages[0]));
+    assert_eq!(records(&machine), (1, 1));
+    let mut commit = machine.commit(&c, "o", 10);
+    let short = super::harness::extent(extent.blob, 10, 1, START);
+    commit.blob = extent.blob;
+    machine.with_extent(&mut commit, &short);
+    machine.put_commit(commit.clone());
+    assert_eq!(records(&machine), (0, 0));
+    let object = read::locate(&machine.memory, &c, &commit.object, None).unwrap();
+    assert_eq!(object.extents(), [short]);
+}
+
 #[test]
 fn pages_come_in_order_and_may_be_repeated() {
     let (mut machine, c, extent, pages) = machine(600);
