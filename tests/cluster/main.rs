@@ -18,6 +18,7 @@ mod memory;
 mod operations;
 mod power;
 mod refusals;
+mod repair;
 mod server;
 mod trees;
 mod users;

@@ -46,8 +46,48 @@ pub struct ReplicaStatus {
     pub snapshot: u64,
     /// Chunks that wait to be deleted.
     pub deletions_queued: u64,
-    /// Chunks that wait to be rebuilt.
+    /// Metachunks that wait to be repaired.
     pub repairs_queued: u64,
+    /// Of a leader: what it repaired since it leads.
+    pub repairs: Option<RepairStatus>,
+    /// The searches for chunks on lost volumes.
+    pub searches: Vec<SearchStatus>,
+}
+
+/// What the leader of a partition repaired since it leads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RepairStatus {
+    /// Chunks made anew.
+    pub repaired: u64,
+    /// Tries that failed.
+    pub failed: u64,
+    /// Bytes of the chunks made anew.
+    pub bytes: u64,
+    /// The same a second, lately.
+    pub bytes_per_second: u64,
+    /// Metachunks at work.
+    pub active: u64,
+    /// Metachunks that wait for another try, or for a volume.
+    pub postponed: u64,
+    /// Why nothing is rebuilt, if nothing is.
+    pub paused: Option<String>,
+    /// Why the last try failed, if one did.
+    pub trouble: Option<String>,
+}
+
+/// A partition's search for the chunks of a lost volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SearchStatus {
+    /// The volume.
+    pub volume: VolumeId,
+    /// Whether it is done.
+    pub done: bool,
+    /// How far it is, in thousandths.
+    pub permille: u32,
+    /// Versions of objects looked at.
+    pub versions: u64,
+    /// Chunks found.
+    pub chunks: u64,
 }
 
 /// What a node said of itself, or why it did not.
@@ -122,10 +162,26 @@ impl Cluster {
         volume: VolumeId,
         administrative: Administrative,
     ) -> Result<(), Error> {
+        self.change_volume(volume, administrative, false).await
+    }
+
+    /// Says that a volume is lost: its chunks are made anew elsewhere. Refused (conflict) for one
+    /// that is up, unless forced.
+    pub async fn rebuild_volume(&self, volume: VolumeId, force: bool) -> Result<(), Error> {
+        self.change_volume(volume, Administrative::Out, force).await
+    }
+
+    async fn change_volume(
+        &self,
+        volume: VolumeId,
+        administrative: Administrative,
+        force: bool,
+    ) -> Result<(), Error> {
         let request = v1::SetVolumeRequest {
             request_id: self.metadata.request_id(),
             id: volume.0,
             administrative: v1::Administrative::from(administrative).into(),
+            force,
         };
         ask!(self.metadata, DIRECTORY, Write, DirectoryClient::set_volume, request).await?;
         Ok(())
@@ -165,11 +221,41 @@ impl From<v1::NodeStatus> for NodeStatus {
             snapshot: r.snapshot,
             deletions_queued: r.deletions_queued,
             repairs_queued: r.repairs_queued,
+            repairs: r.repairs.map(Into::into),
+            searches: r.searches.into_iter().map(Into::into).collect(),
         };
         Self {
             id: NodeId(m.id),
             version: m.version,
             replicas: m.replicas.into_iter().map(replica).collect(),
+        }
+    }
+}
+
+impl From<v1::node_status::Repairs> for RepairStatus {
+    fn from(m: v1::node_status::Repairs) -> Self {
+        let said = |text: String| (!text.is_empty()).then_some(text);
+        Self {
+            repaired: m.repaired,
+            failed: m.failed,
+            bytes: m.bytes,
+            bytes_per_second: m.bytes_per_second,
+            active: m.active,
+            postponed: m.postponed,
+            paused: said(m.paused),
+            trouble: said(m.trouble),
+        }
+    }
+}
+
+impl From<v1::node_status::Search> for SearchStatus {
+    fn from(m: v1::node_status::Search) -> Self {
+        Self {
+            volume: VolumeId(m.volume),
+            done: m.done,
+            permille: m.permille,
+            versions: m.versions,
+            chunks: m.chunks,
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct Config {
     pub delete_grace: Duration,
     /// How long a volume may be silent before it counts as down.
     pub volume_silence: Duration,
+    /// How long a volume may be down before its chunks count as lost and are made anew elsewhere.
+    pub volume_grace: Duration,
+    /// Metachunks that the partitions led by this node repair at once.
+    pub repairs_at_once: usize,
     /// Memory for the state stores' caches, in bytes.
     pub cache_bytes: u64,
     /// Log written since a partition's last snapshot that calls for the next one, in bytes.
@@ -54,6 +58,9 @@ impl Config {
             default_policy,
             delete_grace: Duration::from_secs(15 * 60),
             volume_silence: Duration::from_secs(5),
+            // Longer than a machine takes to start again, and short beside what a second loss costs.
+            volume_grace: Duration::from_secs(15 * 60),
+            repairs_at_once: 8,
             cache_bytes: 32 * 1024 * 1024,
             snapshot_log_bytes: 64 * 1024 * 1024,
             log_segment_bytes: 64 * 1024 * 1024,

@@ -17,6 +17,7 @@
 //! | `raft` | all that knows the consensus library: log, state machine, snapshots, network |
 //! | `registry` | the cluster map and the volumes' latest reports |
 //! | `service` | the gRPC services, a file for each kind of thing |
+//! | `volumes` | what is asked of chunk servers |
 //! | `worker` | what goes on in the background on the leaders |
 #![forbid(unsafe_code)]
 
@@ -34,6 +35,7 @@ mod service;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod worker;
 
 pub use config::Config;

@@ -8,6 +8,7 @@ use crate::{
     peers::Peers,
     raft::{LogStore, Machine, Network, Raft, SnapshotDir, with_seed},
     registry::Registry,
+    worker::repair::Repairs,
 };
 use disk::Disk;
 use model::{AccountName, ContainerId, NodeId, PartitionId, Slot};
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) keys: Keys,
     pub(crate) key_checker: KeyChecker,
+    pub(crate) repairs: Repairs,
     pub(crate) wal: Wal,
     /// Whether the disk has less room than the reserve, as last looked at.
     pub(crate) low: AtomicBool,
@@ -145,6 +147,7 @@ impl Node {
             identity: Mutex::new(identity),
             key_checker: KeyChecker::new(seams.bytes()),
             keys,
+            repairs: Repairs::new(config.repairs_at_once),
             config,
             seams,
             partitions,

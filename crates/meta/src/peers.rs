@@ -15,6 +15,9 @@ pub type PeerChannel = PeerClient<PeerConnection>;
 /// How long a call may take that sets no deadline of its own.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a chunk server may work on a call: longer than any deadline that goes with one.
+const CHUNK_DEADLINE: Duration = Duration::from_secs(5 * 60);
+
 /// The largest message between peers: a batch of log entries and its framing.
 const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -22,7 +25,8 @@ const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 pub struct Peers {
     connector: Arc<dyn Connect>,
     key: AccessKey,
-    channels: Mutex<BTreeMap<String, PeerConnection>>,
+    /// By address, and by how long a call may take.
+    channels: Mutex<BTreeMap<(String, Duration), PeerConnection>>,
 }
 
 impl Peers {
@@ -31,24 +35,26 @@ impl Peers {
         Self { connector, key, channels: Mutex::default() }
     }
 
-    fn connection(&self, address: &str) -> Result<PeerConnection, Error> {
-        if let Some(channel) = self.channels.lock().get(address) {
+    fn connection(&self, address: &str, deadline: Duration) -> Result<PeerConnection, Error> {
+        let key = (address.to_owned(), deadline);
+        if let Some(channel) = self.channels.lock().get(&key) {
             return Ok(channel.clone());
         }
-        let channel = transport::channel(self.connector.clone(), address, &self.key, DEADLINE)?;
-        self.channels.lock().insert(address.to_owned(), channel.clone());
+        let channel = transport::channel(self.connector.clone(), address, &self.key, deadline)?;
+        self.channels.lock().insert(key, channel.clone());
         Ok(channel)
     }
 
     /// The peer at an address.
     pub fn get(&self, address: &str) -> Result<PeerChannel, Error> {
-        Ok(PeerClient::new(self.connection(address)?)
+        Ok(PeerClient::new(self.connection(address, DEADLINE)?)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES))
     }
 
-    /// The control service of the chunk server at an address.
+    /// The control service of the chunk server at an address. Reading a chunk from a busy disk
+    /// takes its time.
     pub fn volumes(&self, address: &str) -> Result<VolumesClient<PeerConnection>, Error> {
-        Ok(VolumesClient::new(self.connection(address)?))
+        Ok(VolumesClient::new(self.connection(address, CHUNK_DEADLINE)?))
     }
 }

@@ -54,6 +54,7 @@ const TABLE: &[(&str, &[(&str, Right)])] = &[
             ("PublishSnapshot", Right::Write),
             ("DiscardSnapshot", Right::Write),
             ("ReportDamage", Right::Read),
+            ("CheckChunks", Right::Write),
         ],
     ),
     (

@@ -68,6 +68,24 @@ pub enum VolumeAction {
         #[arg(value_name = "VOLUME", required = true)]
         volumes: Vec<u32>,
     },
+    /// Give a lost volume up and make its chunks anew on others
+    #[command(after_help = "\
+The volume is set out: its chunks count as lost, are searched for in the metadata and made anew
+from what is left. That goes on by itself if this command is ended, and is shown by `cairn cluster
+status`; repeated, the command waits for it again. A volume that is set out does not come back
+by itself: `cairn volume unlock` takes it in again.
+
+Example: cairn volume rebuild 7")]
+    Rebuild {
+        /// Its number
+        volume: u32,
+        /// Also if the volume is up
+        #[arg(long)]
+        force: bool,
+        /// Do not wait until every chunk is made
+        #[arg(long)]
+        no_wait: bool,
+    },
 }
 
 /// `cairn policy`.

@@ -36,6 +36,12 @@ pub struct Founding {
     /// How long a volume may be silent before it counts as down [default: 5s]
     #[arg(long, value_name = "TIME", env = "CAIRN_VOLUME_SILENCE", hide_env_values = true)]
     pub volume_silence: Option<Span>,
+    /// How long a volume may be down before its chunks are made anew elsewhere [default: 15m]
+    #[arg(long, value_name = "TIME", env = "CAIRN_VOLUME_GRACE", hide_env_values = true)]
+    pub volume_grace: Option<Span>,
+    /// Metachunks that this node has repaired at once [default: 8]
+    #[arg(long, value_name = "NUMBER", env = "CAIRN_REPAIRS_AT_ONCE", hide_env_values = true)]
+    pub repairs_at_once: Option<usize>,
     /// Memory for the caches of the metadata [default: 32MiB]
     #[arg(long, value_name = "SIZE", env = "CAIRN_CACHE", hide_env_values = true)]
     pub cache: Option<Bytes>,

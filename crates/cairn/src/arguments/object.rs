@@ -74,6 +74,18 @@ Examples:
         #[arg(long)]
         chunk_info: bool,
     },
+    /// Verify every chunk of an object, and make those anew that are missing or damaged
+    #[command(after_help = "Example: cairn object repair photos 2026/cat.jpg")]
+    Repair {
+        #[command(flatten)]
+        object: ObjectArgs,
+        /// How long to wait until it is whole
+        #[arg(long, value_name = "TIME", default_value = "10m")]
+        wait: Span,
+        /// Do not wait
+        #[arg(long, conflicts_with = "wait")]
+        no_wait: bool,
+    },
     /// Delete objects
     #[command(after_help = "Example: cairn object delete photos 2026/cat.jpg 2026/dog.jpg")]
     Delete {
@@ -154,6 +166,7 @@ impl ObjectAction {
             | Self::Truncate { object, .. }
             | Self::Head { object, .. }
             | Self::Locate { object, .. }
+            | Self::Repair { object, .. }
             | Self::Set { object, .. }
             | Self::Unset { object, .. } => Some((&mut object.object, &mut object.version)),
             _ => None,
@@ -174,6 +187,7 @@ impl ObjectAction {
             | Self::Truncate { object, .. }
             | Self::Head { object, .. }
             | Self::Locate { object, .. }
+            | Self::Repair { object, .. }
             | Self::Set { object, .. }
             | Self::Unset { object, .. } => &mut object.container,
         }

@@ -35,6 +35,22 @@ struct Status {
     free: u64,
     deletions_queued: u64,
     repairs_queued: u64,
+    repairs: Repairs,
+}
+
+/// What the partitions' leaders repaired since they lead.
+#[derive(Debug, Default, Serialize)]
+struct Repairs {
+    repaired: u64,
+    failed: u64,
+    bytes: u64,
+    bytes_per_second: u64,
+    /// Metachunks at work.
+    active: u64,
+    /// Metachunks that wait for another try, or for a volume.
+    postponed: u64,
+    /// Partitions that still search for chunks on lost volumes.
+    searching: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +159,14 @@ impl Status {
         if repairs > 0 {
             problems.push(format!("{repairs} metachunks have lost chunks and wait for repair"));
         }
+        let done = Repairs::of(&reports);
+        if done.searching > 0 {
+            let partitions = done.searching;
+            problems
+                .push(format!("{partitions} partitions search for chunks that wait for repair"));
+        }
+        let paused = leading(&reports).find_map(|r| r.repairs.as_ref()?.paused.clone());
+        problems.extend(paused);
         Self {
             cluster: map.cluster.to_string(),
             healthy: problems.is_empty(),
@@ -156,6 +180,7 @@ impl Status {
             free,
             deletions_queued: queued(|r| r.deletions_queued),
             repairs_queued: repairs,
+            repairs: done,
         }
     }
 
@@ -163,7 +188,7 @@ impl Status {
         let Volumes { up, down, locked, draining, out } = self.volumes;
         let mut text = format!(
             "cluster     {}\nhealth      {}\npolicy      {}\nvolumes     {up} up, {down} down\
-             {}{}{}\nspace       {} free of {} ({})\nqueues      {} deletions, {} repairs\n",
+             {}{}{}\nspace       {} free of {} ({})\nqueues      {} deletions, {} repairs\nrepaired    {}\n",
             self.cluster,
             if self.healthy { "healthy" } else { "DEGRADED" },
             self.default_policy,
@@ -175,6 +200,7 @@ impl Status {
             size::percent(self.free, self.capacity),
             self.deletions_queued,
             self.repairs_queued,
+            self.repairs.text(),
         );
         let with_leader = self.partitions.iter().filter(|p| p.leader.is_some()).count();
         text.push_str(&format!(
@@ -193,6 +219,36 @@ impl Status {
         }
         text.push_str(&table.render());
         text
+    }
+}
+
+impl Repairs {
+    fn of(reports: &[NodeReport]) -> Self {
+        let mut all = Self::default();
+        for replica in leading(reports) {
+            let searching = replica.searches.iter().any(|search| !search.done);
+            all.searching += usize::from(searching);
+            let Some(repairs) = &replica.repairs else { continue };
+            all.repaired += repairs.repaired;
+            all.failed += repairs.failed;
+            all.bytes += repairs.bytes;
+            all.bytes_per_second += repairs.bytes_per_second;
+            all.active += repairs.active;
+            all.postponed += repairs.postponed;
+        }
+        all
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "{} chunks ({}, {}/s), {} failures; {} at work, {} postponed",
+            self.repaired,
+            size::human(self.bytes),
+            size::human(self.bytes_per_second),
+            self.failed,
+            self.active,
+            self.postponed,
+        )
     }
 }
 

@@ -9,6 +9,7 @@ mod given;
 mod listing;
 mod object;
 mod policy;
+mod rebuild;
 mod secret;
 mod session;
 mod user;
@@ -28,7 +29,7 @@ pub async fn run(command: Command, output: Output) -> anyhow::Result<Exit> {
         Command::Container(command) => return container::run(command, output).await,
         Command::Object(command) => return object::run(command, output).await,
         Command::Cluster(command) => return cluster::run(command, output).await,
-        Command::Volume(command) => volume::run(command, output).await?,
+        Command::Volume(command) => return volume::run(command, output).await,
         Command::Policy(command) => policy::run(command, output).await?,
         Command::User(command) => user::run(command, output).await?,
         Command::Secret(command) => secret::run(command, output)?,

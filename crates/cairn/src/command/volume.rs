@@ -1,15 +1,16 @@
 //! `cairn volume`.
 
-use super::session;
+use super::{rebuild, session};
 use crate::{
     arguments::{VolumeAction, VolumeCommand},
+    failure::Exit,
     output::{Output, Table, size},
 };
 use client::Client;
 use model::{Administrative, ClusterMap, ErrorKind, Liveness, Subject, Volume, VolumeId};
 use serde::Serialize;
 
-pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<()> {
+pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<Exit> {
     let client = session::open(&command.access, output).await?;
     match command.action {
         VolumeAction::List => {
@@ -34,8 +35,14 @@ pub async fn run(command: VolumeCommand, output: Output) -> anyhow::Result<()> {
                 output.show(&done, |d| format!("volume {} takes new chunks", d.volume))?;
             }
         }
+        VolumeAction::Rebuild { volume, force, no_wait } => {
+            let map = client.cluster().map().await?;
+            let volume = known(&map, VolumeId(volume))?;
+            let out = volume.administrative == Administrative::Out;
+            return rebuild::run(&client, volume.id, out, force, no_wait, output).await;
+        }
     }
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 /// What is wanted of a volume from now on.

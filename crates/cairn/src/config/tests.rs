@@ -134,6 +134,8 @@ fn the_documented_example_is_a_configuration() {
         all.metadata.default_policy.is_some(),
         all.metadata.delete_grace.is_some(),
         all.metadata.volume_silence.is_some(),
+        all.metadata.volume_grace.is_some(),
+        all.metadata.repairs_at_once.is_some(),
         all.metadata.cache.is_some(),
         all.metadata.snapshot_log.is_some(),
         all.metadata.reserve.is_some(),

@@ -9,6 +9,16 @@ pub fn rfc3339(micros: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// So many seconds, to two units.
+pub fn span(seconds: u64) -> String {
+    match (seconds / 86_400, seconds % 86_400 / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, h, ..) => format!("{d}d {h}h"),
+    }
+}
+
 /// The date of a day counted from 1970-01-01, by counting whole eras of 400 years from a year
 /// that begins in March, so that the leap day is the last of its year.
 fn civil(days: u64) -> (u64, u64, u64) {

@@ -161,6 +161,7 @@ impl Metadata for Server {
         delete_objects: DeleteObjectsRequest => DeleteObjectsResponse;
         update_object: UpdateObjectRequest => Empty;
         report_damage: ReportDamageRequest => Empty;
+        check_chunks: CheckChunksRequest => CheckChunksResponse;
     }
 }
 

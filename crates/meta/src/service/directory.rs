@@ -3,10 +3,11 @@
 use super::{Services, mismatched, refuse};
 use crate::partition::Refusal;
 use model::{
-    Administrative, ClusterId, ClusterMap, Error, ErrorKind, Policy, Subject, VolumeId,
-    VolumeReport,
+    Administrative, ClusterId, ClusterMap, Error, ErrorKind, PartitionId, PartitionTable, Policy,
+    Subject, VolumeId, VolumeReport,
 };
 use proto::v1::{self, directory_server::Directory};
+use state::read::VolumeScan;
 use state::{Answer, Command, RegisterVolume};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -108,12 +109,29 @@ impl Services {
 
     async fn set_volume_state(&self, message: v1::SetVolumeRequest) -> Result<v1::Empty, Refusal> {
         let administrative = Administrative::try_from(message.administrative())?;
-        if !matches!(administrative, Administrative::In | Administrative::Locked) {
-            return Err(Error::invalid("a volume can be locked and unlocked").into());
+        if administrative == Administrative::Draining {
+            return Err(Error::invalid("a volume can be locked, unlocked and set out").into());
+        }
+        if administrative == Administrative::Out && !message.force {
+            self.check_lost(VolumeId(message.id)).await?;
         }
         let command = Command::SetAdministrative { volume: VolumeId(message.id), administrative };
         self.propose(self.0.directory(), &message.request_id, command).await?;
         Ok(v1::Empty {})
+    }
+
+    /// A volume that answers is not lost: what it has is better moved than made anew.
+    async fn check_lost(&self, id: VolumeId) -> Result<(), Refusal> {
+        let map = self.map(true).await?;
+        let up = map.volume(id).is_some_and(|v| v.liveness == model::Liveness::Up);
+        if !up {
+            return Ok(());
+        }
+        let message = format!(
+            "volume {id} is up: its chunks are not lost. Stop its server first, or force it, and \
+             its chunks are copied from it as long as it answers"
+        );
+        Err(Error::new(ErrorKind::Conflict, Subject::Volume, message).into())
     }
 
     async fn set_cluster_policy(
@@ -125,6 +143,40 @@ impl Services {
         let command = Command::SetPolicy { policy, make_default: message.make_default };
         self.propose(self.0.directory(), &message.request_id, command).await?;
         Ok(v1::Empty {})
+    }
+
+    fn repairs(&self, partition: PartitionId) -> v1::node_status::Repairs {
+        let (counts, bytes_per_second) = self.0.0.repairs.progress(partition).now();
+        v1::node_status::Repairs {
+            repaired: counts.repaired,
+            failed: counts.failed,
+            bytes: counts.bytes,
+            bytes_per_second,
+            active: counts.active,
+            postponed: counts.postponed,
+            paused: counts.paused.unwrap_or_default(),
+            trouble: counts.trouble.unwrap_or_default(),
+        }
+    }
+
+    fn searches(
+        &self,
+        partition: &crate::partition::Partition,
+    ) -> Result<Vec<v1::node_status::Search>, Error> {
+        let scans = state::read::volume_scans(&*partition.local());
+        let scans = scans.map_err(|e| Error::internal(e.to_string()))?;
+        if scans.is_empty() {
+            return Ok(Vec::new());
+        }
+        let slots = self.0.0.registry.logged()?.slots.clone();
+        let search = |scan: VolumeScan| v1::node_status::Search {
+            volume: scan.volume.0,
+            done: scan.finished.is_some(),
+            permille: permille(&scan, &slots, partition.id()),
+            versions: scan.versions,
+            chunks: scan.found,
+        };
+        Ok(scans.into_iter().map(search).collect())
     }
 
     fn status(&self) -> Result<v1::NodeStatus, Error> {
@@ -142,6 +194,8 @@ impl Services {
                 snapshot: metrics.snapshot.map_or(0, |id| id.index),
                 deletions_queued: queues.deletions,
                 repairs_queued: queues.repairs,
+                repairs: partition.leads().then(|| self.repairs(partition.id())),
+                searches: self.searches(partition)?,
             })
         };
         let replicas = self.0.0.partitions.values().map(replica);
@@ -151,6 +205,24 @@ impl Services {
             replicas: replicas.collect::<Result<_, Error>>()?,
         })
     }
+}
+
+/// How far a search is, in thousandths: containers are spread over the slots evenly, and the
+/// search goes through them in their order.
+fn permille(scan: &VolumeScan, slots: &PartitionTable, partition: PartitionId) -> u32 {
+    if scan.finished.is_some() {
+        return 1000;
+    }
+    let Some(at) = scan.cursor.as_ref().map(|cursor| cursor.container.slot()) else { return 0 };
+    let ranges = slots.ranges();
+    let ends = ranges.iter().skip(1).map(|(first, _)| u32::from(first.0)).chain([65_536]);
+    let (mut behind, mut all) = (0, 0);
+    for ((first, _), end) in ranges.iter().zip(ends).filter(|((_, id), _)| *id == partition) {
+        let first = u32::from(first.0);
+        all += end - first;
+        behind += u32::from(at.0).clamp(first, end) - first;
+    }
+    (u64::from(behind) * 1000).checked_div(all.into()).unwrap_or(0) as u32
 }
 
 #[tonic::async_trait]

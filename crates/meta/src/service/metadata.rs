@@ -69,4 +69,5 @@ calls! {
     publish_snapshot: PublishSnapshotRequest => Empty;
     discard_snapshot: DiscardSnapshotRequest => FlushResponse;
     report_damage: ReportDamageRequest => Empty;
+    check_chunks: CheckChunksRequest => CheckChunksResponse;
 }

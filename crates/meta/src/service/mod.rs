@@ -12,6 +12,7 @@ mod metadata;
 mod objects;
 mod peer;
 mod prepare;
+mod repair;
 mod rights;
 mod snapshot;
 mod sweep;

@@ -1,7 +1,7 @@
 //! Objects.
 
 use super::{Services, changes_from, container_of, prepare::references, read_failed};
-use crate::partition::Refusal;
+use crate::{partition::Refusal, volumes::Found};
 use model::{ChunkName, Error, ObjectName, Precondition, Version, VolumeId};
 use proto::{convert::properties_to, v1};
 use state::{Command, Damage, UpdateObject};
@@ -10,7 +10,7 @@ use state::{Command, Damage, UpdateObject};
 const MAX_DAMAGES: usize = 1024;
 
 /// Damages in one command, which has room for them however long the object's name is.
-const COMMAND_DAMAGES: usize = 128;
+pub(super) const COMMAND_DAMAGES: usize = 128;
 
 impl Services {
     pub(super) fn grace(&self) -> u64 {
@@ -93,7 +93,10 @@ impl Services {
         for reported in message.damages {
             let name: ChunkName = reported.chunk.parse()?;
             let volume = VolumeId(reported.volume);
-            if let Some(reason) = self.verify(volume, name).await? {
+            let map = self.0.0.registry.logged()?;
+            let Some(known) = map.volume(volume) else { continue };
+            // A server that cannot be asked says nothing: that it is down is noticed otherwise.
+            if let Found::Lost(reason) = self.0.verify_chunk(known, name).await {
                 tracing::warn!(chunk = %name, %volume, reason, "damage is confirmed");
                 damages.push(Damage {
                     container,
@@ -115,23 +118,5 @@ impl Services {
             }
         }
         Ok(v1::Empty {})
-    }
-
-    /// What a chunk's server finds wrong with it. A server that cannot be asked says nothing of
-    /// the chunk: that a volume is down is noticed otherwise.
-    async fn verify(&self, volume: VolumeId, chunk: ChunkName) -> Result<Option<String>, Error> {
-        let map = self.0.0.registry.logged()?;
-        let Some(address) = map.volume(volume).map(|v| v.address.clone()) else {
-            return Ok(None);
-        };
-        let request = v1::VerifyChunkRequest { volume: volume.0, chunk: chunk.to_string() };
-        let mut server = self.0.0.peers.volumes(&address)?;
-        let Ok(answer) = server.verify_chunk(request).await else { return Ok(None) };
-        let answer = answer.into_inner();
-        Ok(match answer.verdict() {
-            v1::verify_chunk_response::Verdict::Missing => Some("missing".to_owned()),
-            v1::verify_chunk_response::Verdict::Damaged => Some(answer.reason),
-            _ => None,
-        })
     }
 }

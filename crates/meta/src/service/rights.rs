@@ -52,6 +52,7 @@ of_account! {
     DeleteObjectsRequest,
     UpdateObjectRequest,
     ReportDamageRequest,
+    CheckChunksRequest,
     AccountStepRequest,
     PurgeContainerRequest,
     FlushContainerRequest,

@@ -4,15 +4,15 @@
 use crate::{
     node::Node,
     partition::{Partition, Refusal},
-    service::unknown_volume,
+    volumes::known,
 };
 use model::{Administrative, ChunkName, Error, Liveness, VolumeId};
-use proto::v1;
 use state::{Command, DeletionKey, Postponed};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use tokio::task::JoinSet;
 
 /// How often the queue is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -23,8 +23,11 @@ const BATCH: usize = 256;
 /// Chunks in one request to a chunk server.
 const REQUEST_CHUNKS: usize = 1000;
 
-/// When chunks on a volume that did not delete them are tried again.
+/// When chunks that were not deleted are tried again.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// Chunks that are left, with the reason.
+type Left = BTreeMap<(VolumeId, ChunkName), String>;
 
 pub async fn run(node: Node, partition: Partition) {
     loop {
@@ -62,22 +65,29 @@ async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
         return Ok(false);
     }
     let mut by_volume: BTreeMap<VolumeId, Vec<ChunkName>> = BTreeMap::new();
-    for deletion in &due {
-        for (volume, chunk) in &deletion.chunks {
-            by_volume.entry(*volume).or_default().push(*chunk);
-        }
+    for (volume, chunk) in due.iter().flat_map(|deletion| &deletion.chunks) {
+        by_volume.entry(*volume).or_default().push(*chunk);
     }
-    let mut left = BTreeSet::new();
-    for (volume, chunks) in by_volume {
-        if let Err(error) = delete(node, volume, &chunks).await {
-            tracing::debug!(%volume, %error, "chunks are left to delete");
-            left.insert(volume);
-        }
+    // All volumes at once: a slow one keeps no other waiting.
+    let mut volumes: JoinSet<Left> = by_volume
+        .into_iter()
+        .map(|(volume, chunks)| {
+            let node = node.clone();
+            async move { delete(&node, volume, &chunks).await }
+        })
+        .collect();
+    let mut left = Left::new();
+    while let Some(ended) = volumes.join_next().await {
+        left.append(&mut ended.map_err(|e| Error::internal(e.to_string()))?);
+    }
+    for ((volume, chunk), reason) in &left {
+        tracing::debug!(%volume, %chunk, reason, "a chunk is left to delete");
     }
     let (mut done, mut postponed) = (Vec::new(), Vec::new());
     for deletion in due {
+        let is_left = |place: &&(VolumeId, ChunkName)| left.contains_key(*place);
         let volumes: BTreeSet<VolumeId> =
-            deletion.chunks.iter().map(|(v, _)| *v).filter(|v| left.contains(v)).collect();
+            deletion.chunks.iter().filter(is_left).map(|(volume, _)| *volume).collect();
         match volumes.is_empty() {
             true => done.push(deletion.key),
             false => postponed.push(later(node, deletion.key, volumes)),
@@ -93,27 +103,34 @@ fn later(node: &Node, key: DeletionKey, volumes: BTreeSet<VolumeId>) -> Postpone
     Postponed { key, due, volumes: volumes.into_iter().collect() }
 }
 
-/// Deletes chunks of one volume. One that is *out* has none; one that is not in the map is in a
-/// newer one, as volumes never leave it.
-async fn delete(node: &Node, volume: VolumeId, chunks: &[ChunkName]) -> Result<(), Error> {
-    let map = node.0.registry.logged()?;
-    let known = map.volume(volume).ok_or_else(|| unknown_volume(volume))?;
-    if known.administrative == Administrative::Out {
-        return Ok(());
-    }
-    if known.liveness == Liveness::Down {
-        return Err(Error::unavailable(format!("volume {volume} is down")));
-    }
+/// Deletes chunks of one volume; gives those that are left.
+async fn delete(node: &Node, volume: VolumeId, chunks: &[ChunkName]) -> Left {
+    let mut left = Left::new();
     for chunks in chunks.chunks(REQUEST_CHUNKS) {
-        let request = v1::DeleteChunksRequest {
-            volume: volume.0,
-            chunks: chunks.iter().map(ToString::to_string).collect(),
-        };
-        let answer = node.0.peers.volumes(&known.address)?.delete_chunks(request).await;
-        let answer = answer.map_err(|status| proto::from_status(&status))?.into_inner();
-        if let Some(failure) = answer.failures.first() {
-            return Err(Error::unavailable(format!("{}: {}", failure.chunk, failure.reason)));
+        match delete_some(node, volume, chunks).await {
+            Ok(failures) => {
+                left.extend(failures.into_iter().map(|(chunk, why)| ((volume, chunk), why)));
+            }
+            Err(error) => {
+                left.extend(chunks.iter().map(|chunk| ((volume, *chunk), error.to_string())));
+            }
         }
     }
-    Ok(())
+    left
+}
+
+/// One request. A volume that is out and answers no more has no chunks; one that this node does
+/// not know (its map may be older than the entry) may have them.
+async fn delete_some(
+    node: &Node,
+    volume: VolumeId,
+    chunks: &[ChunkName],
+) -> Result<Vec<(ChunkName, String)>, Error> {
+    let map = node.0.registry.logged()?;
+    let known = known(&map, volume)?;
+    match (known.administrative, known.liveness) {
+        (Administrative::Out, Liveness::Down) => Ok(Vec::new()),
+        (_, Liveness::Down) => Err(Error::unavailable(format!("volume {volume} is down"))),
+        (_, Liveness::Up) => node.delete_chunks(known, chunks).await,
+    }
 }

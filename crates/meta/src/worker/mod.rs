@@ -4,9 +4,13 @@
 mod deletion;
 mod keeper;
 mod liveness;
+mod losses;
 mod outbox;
+pub(crate) mod repair;
+mod search;
 
 use crate::node::Node;
+use model::PartitionId;
 use std::future::Future;
 
 impl Node {
@@ -18,6 +22,9 @@ impl Node {
         for partition in self.0.partitions.values() {
             workers.spawn(outbox::run(self.clone(), partition.clone()));
             workers.spawn(deletion::run(self.clone(), partition.clone()));
+            if partition.id() != PartitionId::DIRECTORY {
+                workers.spawn(repair::run(self.clone(), partition.clone()));
+            }
         }
         shutdown.await;
         workers.shutdown().await;

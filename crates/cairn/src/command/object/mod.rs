@@ -6,6 +6,7 @@ mod link;
 mod locate;
 mod perfdata;
 mod put;
+mod repair;
 mod sink;
 mod source;
 mod tree;
@@ -25,7 +26,10 @@ use crate::{
 use client::Client;
 use model::{AccountName, ContainerName, ObjectEntry, ObjectName, Version};
 use serde::Serialize;
-use std::ffi::{OsStr, OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    time::Duration,
+};
 use view::View;
 
 /// What became of a deleted object.
@@ -92,6 +96,10 @@ pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<Exit>
         }
         ObjectAction::Locate { object, check, chunk_info } => {
             locate::run(&place, &object, check || chunk_info, chunk_info).await
+        }
+        ObjectAction::Repair { object, wait, no_wait } => {
+            let wait = if no_wait { Duration::ZERO } else { wait.0 };
+            repair::run(&place, &object, wait).await
         }
         ObjectAction::Delete { container, objects, version } => {
             let done = place.delete(&container, &objects, version).await;
