@@ -21,6 +21,9 @@ const FINISH: Duration = Duration::from_secs(240);
 /// How long everything may take to become quiet, when faults have stopped.
 const SETTLE: Duration = Duration::from_secs(60);
 
+/// What somebody does to a cluster from outside.
+pub type Meddle = Arc<dyn Fn(Moment, &mut Cluster<'_>) + Send + Sync>;
+
 /// What a simulation is made of.
 #[derive(Clone)]
 pub struct Options {
@@ -39,7 +42,7 @@ pub struct Options {
     /// Whether the story is told; aloud, or with a violation only.
     pub tell: Option<bool>,
     /// Something done once to the cluster when it is up, and something before the last look.
-    pub meddle: Option<Arc<dyn Fn(Moment, &mut Cluster<'_>) + Send + Sync>>,
+    pub meddle: Option<Meddle>,
 }
 
 /// When somebody may meddle.
