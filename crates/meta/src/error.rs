@@ -24,6 +24,19 @@ pub enum Error {
         /// What does not fit, and what to do.
         why: String,
     },
+    /// The data directory is not what this node's peers, or the node itself, remember of it.
+    #[error(
+        "the data directory {path} is quarantined: {why}. What this node acknowledged since may \
+         be missing in it, so it takes no part in the cluster. If there is a newer copy of the \
+         directory, put that in its place; otherwise the node is lost to the cluster, which goes \
+         on with the others"
+    )]
+    Quarantined {
+        /// The data directory.
+        path: PathBuf,
+        /// What is remembered.
+        why: String,
+    },
     /// The log cannot be opened.
     #[error("the log in {path} cannot be opened")]
     Log {

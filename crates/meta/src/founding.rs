@@ -18,9 +18,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 const TELL_EVERY: u32 = 50;
 
 impl Node {
-    /// Takes part in founding the cluster, if it does not exist; returns once this node is a
-    /// member of every partition it should be.
+    /// Takes part in founding the cluster, if it does not exist, or asks to be let in again;
+    /// returns once this node is a member of every partition it should be.
+    ///
+    /// # Errors
+    /// The data directory cannot take part: it is an older copy, of another cluster, or new where
+    /// a cluster exists without it.
     pub async fn found(&self) -> Result<(), Error> {
+        self.ask_to_take_part().await?;
         if !self.initialized().await? {
             let members = self.meet().await?;
             if let Some(members) = members {
@@ -122,11 +127,11 @@ impl Node {
             let mut request = tonic::Request::new(v1::IdentifyRequest {});
             request.set_timeout(Duration::from_secs(2));
             let answer = peer.identify(request).await;
-            let answer = answer.map_err(|s| format!("{address}: {}", s.message()))?.into_inner();
+            let failed = |s: tonic::Status| format!("{address}: {}", s.message());
+            let answer = answer.map_err(failed)?.into_inner();
             if answer.initialized {
                 return Err(format!(
-                    "{address} belongs to a cluster already, and this node has no part in it; \
-                     a node whose data was lost cannot come back under its old place"
+                    "{address} belongs to a cluster already, and has not told this node of it"
                 ));
             }
             members.insert(NodeId(answer.id), address.clone());
@@ -138,12 +143,7 @@ impl Node {
     }
 
     async fn initialize(&self, members: Vec<(NodeId, String)>) -> Result<(), Error> {
-        let identity = {
-            let mut identity = self.0.identity.lock();
-            identity.founding = Some(members.clone());
-            identity.clone()
-        };
-        identity.save(&*self.0.seams.disk, &self.0.config.data_dir)?;
+        self.record(|identity| identity.founding = Some(members.clone()))?;
         let nodes: BTreeMap<u64, BasicNode> =
             members.iter().map(|(id, address)| (id.0, BasicNode::new(address))).collect();
         for partition in self.0.partitions.values() {
@@ -217,23 +217,17 @@ impl Node {
 
     /// Writes down which cluster this node belongs to, and refuses another one.
     fn adopt(&self, cluster: ClusterId) -> Result<(), Error> {
-        let identity = {
-            let mut identity = self.0.identity.lock();
-            match identity.cluster {
-                Some(known) if known == cluster => return Ok(()),
-                Some(known) => {
-                    return Err(Error::Identity {
-                        path: self.0.config.data_dir.clone(),
-                        why: format!(
-                            "it belongs to cluster {known}, and its peers to cluster {cluster}; \
-                             check the peers' addresses"
-                        ),
-                    });
-                }
-                None => identity.cluster = Some(cluster),
-            }
-            identity.clone()
-        };
-        identity.save(&*self.0.seams.disk, &self.0.config.data_dir)
+        let known = self.0.identity.lock().cluster;
+        match known {
+            Some(known) if known == cluster => Ok(()),
+            Some(known) => Err(Error::Identity {
+                path: self.0.config.data_dir.clone(),
+                why: format!(
+                    "it belongs to cluster {known}, and its peers to cluster {cluster}; check \
+                     the peers' addresses"
+                ),
+            }),
+            None => self.record(|identity| identity.cluster = Some(cluster)),
+        }
     }
 }

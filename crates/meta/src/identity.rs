@@ -1,6 +1,6 @@
 //! Who a data directory is: minted once, and never reused after a wipe.
 
-use crate::Error;
+use crate::{Error, witness::Boot};
 use disk::Disk;
 use model::{ClusterId, NodeId};
 use serde::{Deserialize, Serialize};
@@ -27,19 +27,46 @@ pub struct Identity {
     /// The members this node set out to create the cluster with: if it stopped in the middle,
     /// it goes on with the same ones.
     pub founding: Option<Vec<(NodeId, String)>>,
+    /// The newest boot, once there was one.
+    pub boot: Option<BootRecord>,
+    /// Why the directory must not be used any more, if that was found out.
+    pub quarantined: Option<String>,
+}
+
+/// A boot as its own node records it, before anybody else hears of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootRecord {
+    /// The boot.
+    pub boot: Boot,
+    /// The last one before that was admitted.
+    pub previous: Option<Boot>,
+    /// Up to which sequence the log was found when it was begun. Later attempts to be admitted
+    /// write to the log as well, and must not make it look longer than it was.
+    pub found: u64,
+    /// Whether the node was admitted and has acted since.
+    pub admitted: bool,
 }
 
 impl Identity {
-    /// Reads the record of `dir`, or writes that of a new node with id `minted`.
+    /// The record of a new node. Not saved yet: there is none without a boot, or a node could
+    /// begin its first one twice.
+    pub fn new(id: NodeId, partitions: u32) -> Self {
+        Self {
+            format: FORMAT,
+            id,
+            cluster: None,
+            partitions,
+            founding: None,
+            boot: None,
+            quarantined: None,
+        }
+    }
+
+    /// Reads the record of `dir`, which is created if it is missing.
     ///
     /// # Errors
     /// The directory holds something else, or was made for another number of partitions.
-    pub fn load(
-        disk: &dyn Disk,
-        dir: &Path,
-        minted: NodeId,
-        partitions: u32,
-    ) -> Result<Self, Error> {
+    pub fn load(disk: &dyn Disk, dir: &Path, partitions: u32) -> Result<Option<Self>, Error> {
         let path = dir.join(FILE);
         let io = |action| {
             let path = path.clone();
@@ -52,10 +79,7 @@ impl Identity {
             source,
         })?;
         if !disk.exists(&path).map_err(io("look for"))? {
-            let identity =
-                Self { format: FORMAT, id: minted, cluster: None, partitions, founding: None };
-            identity.save(disk, dir)?;
-            return Ok(identity);
+            return Ok(None);
         }
         let bytes = disk::read_file(disk, &path, MAX_BYTES).map_err(io("read"))?;
         let identity: Self = serde_json::from_slice(&bytes)
@@ -73,7 +97,27 @@ impl Identity {
                 identity.partitions
             )));
         }
-        Ok(identity)
+        Ok(Some(identity))
+    }
+
+    /// The boot that this start begins, or tries again if it was not admitted. Saved before
+    /// anybody hears of it.
+    pub fn begin_boot(&mut self, nonce: u64, run: u64, found: u64) -> Boot {
+        if let Some(BootRecord { boot, admitted: false, .. }) = &mut self.boot {
+            boot.run = run;
+            return *boot;
+        }
+        let previous = self.boot.as_ref().map(|record| record.boot);
+        let boot = Boot { number: previous.map_or(1, |p| p.number + 1), nonce, run };
+        self.boot = Some(BootRecord { boot, previous, found, admitted: false });
+        boot
+    }
+
+    /// The node acts from now on. Saved before it does.
+    pub fn set_admitted(&mut self) {
+        if let Some(record) = &mut self.boot {
+            record.admitted = true;
+        }
     }
 
     /// Writes the record, durably.

@@ -13,6 +13,7 @@
 //! | `node` | a node's replicas and what they share |
 //! | `founding` | how a cluster comes to be |
 //! | `keys` | checking the keys of users |
+//! | `admission`, `standing`, `witness` | that a node put back to an older state takes no part |
 //! | `partition` | proposing commands and reading state; batching |
 //! | `raft` | all that knows the consensus library: log, state machine, snapshots, network |
 //! | `registry` | the cluster map and the volumes' latest reports |
@@ -21,6 +22,7 @@
 //! | `worker` | what goes on in the background on the leaders |
 #![forbid(unsafe_code)]
 
+mod admission;
 mod config;
 mod error;
 mod founding;
@@ -32,10 +34,12 @@ mod peers;
 mod raft;
 mod registry;
 mod service;
+mod standing;
 mod stores;
 #[cfg(test)]
 mod tests;
 mod volumes;
+mod witness;
 mod worker;
 
 pub use config::Config;

@@ -8,6 +8,8 @@ use crate::{
     peers::Peers,
     raft::{LogStore, Machine, Network, Raft, SnapshotDir, with_seed},
     registry::Registry,
+    standing::Standing,
+    witness::Boot,
     worker::repair::Repairs,
 };
 use disk::Disk;
@@ -79,6 +81,8 @@ pub(crate) struct Inner {
     pub(crate) partitions: BTreeMap<PartitionId, Partition>,
     pub(crate) snapshots: BTreeMap<PartitionId, SnapshotDir>,
     pub(crate) peers: Arc<Peers>,
+    /// Whether this node may take part, and what it remembers of its peers.
+    pub(crate) standing: Arc<Standing>,
     pub(crate) registry: Registry,
     pub(crate) keys: Keys,
     pub(crate) key_checker: KeyChecker,
@@ -86,7 +90,7 @@ pub(crate) struct Inner {
     pub(crate) wal: Wal,
     /// Whether the disk has less room than the reserve, as last looked at.
     pub(crate) low: AtomicBool,
-    fatal: mpsc::UnboundedSender<Error>,
+    pub(crate) fatal: mpsc::UnboundedSender<Error>,
 }
 
 impl Node {
@@ -97,9 +101,11 @@ impl Node {
         seams: Seams,
         keys: Keys,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Error>), Error> {
-        let minted = NodeId(u64::from_le_bytes(seams.bytes()).max(1));
         let disk = seams.disk.clone();
-        let identity = Identity::load(&*disk, &config.data_dir, minted, config.partitions)?;
+        let identity = Identity::load(&*disk, &config.data_dir, config.partitions)?;
+        if let Some(why) = identity.as_ref().and_then(|i| i.quarantined.clone()) {
+            return Err(Error::Quarantined { path: config.data_dir, why });
+        }
         let log_dir = config.data_dir.join("log");
         let log_config = wal::Config {
             segment_bytes: config.log_segment_bytes,
@@ -112,16 +118,11 @@ impl Node {
         let wal = Wal::open(disk.clone(), log_dir.clone(), log_config)
             .await
             .map_err(|source| Error::Log { path: log_dir, source: source.into() })?;
-        // Votes and acknowledged entries were in it: without them this would be another node
-        // under the old one's name.
-        if identity.cluster.is_some() && wal.groups().is_empty() {
-            return Err(Error::Identity {
-                path: config.data_dir,
-                why: "the node belongs to a cluster, and its log is gone: put the directory \
-                      `log` back, or start with an empty data directory as a new node"
-                    .to_owned(),
-            });
-        }
+        let (identity, boot) = begin_boot(identity, &config, &seams, &wal)?;
+        let standing = Standing::new(identity.id.0, boot, wal.clone());
+        let standing = Arc::new(
+            standing.map_err(|why| Error::Identity { path: config.data_dir.clone(), why })?,
+        );
         let stores = open_stores(&seams, &config)?;
         let peers = Arc::new(Peers::new(seams.connector.clone(), keys.daemon.clone()));
 
@@ -130,6 +131,7 @@ impl Node {
             seams: &seams,
             wal: &wal,
             peers: &peers,
+            standing: &standing,
             id: identity.id,
             partitions: BTreeMap::new(),
             snapshots: BTreeMap::new(),
@@ -153,13 +155,24 @@ impl Node {
             partitions,
             snapshots,
             peers,
+            standing,
             registry,
             wal,
             low: AtomicBool::new(false),
             fatal,
         }));
         node.watch_for_failures();
+        if node.is_alone() {
+            node.take_part()?;
+        }
         Ok((node, failed))
+    }
+
+    /// Changes the record of the data directory, durably; one change at a time.
+    pub(crate) fn record(&self, change: impl FnOnce(&mut Identity)) -> Result<(), Error> {
+        let mut identity = self.0.identity.lock();
+        change(&mut identity);
+        identity.save(&*self.0.seams.disk, &self.0.config.data_dir)
     }
 
     /// Its id.
@@ -203,6 +216,9 @@ impl Node {
 
     /// Whether this node can serve: the cluster exists and every partition has a leader.
     pub fn ready(&self) -> Result<(), String> {
+        if !self.0.standing.admitted() {
+            return Err("the other metadata nodes have not admitted this one yet".to_owned());
+        }
         self.0.registry.logged().map_err(|e| e.message)?;
         let leaderless = |p: &&Partition| p.metrics().current_leader.is_none();
         match self.0.partitions.values().filter(leaderless).count() {
@@ -252,6 +268,39 @@ impl Node {
     }
 }
 
+/// Writes down that the node starts, and refuses a directory of which parts are gone.
+fn begin_boot(
+    identity: Option<Identity>,
+    config: &Config,
+    seams: &Seams,
+    wal: &Wal,
+) -> Result<(Identity, Boot), Error> {
+    let empty = wal.groups().is_empty();
+    // Votes and acknowledged entries were in what is gone: without them this would be another
+    // node under the old one's name.
+    let gone = match &identity {
+        Some(identity) if identity.cluster.is_some() && empty => {
+            Some("the node belongs to a cluster, and its log is gone: put the directory `log` back")
+        }
+        None if !empty => {
+            Some("there is a log, and the record `node.json` of whose it is is gone: put it back")
+        }
+        _ => None,
+    };
+    if let Some(gone) = gone {
+        return Err(Error::Identity {
+            path: config.data_dir.clone(),
+            why: format!("{gone}, or start with an empty data directory as a new node"),
+        });
+    }
+    let random = || u64::from_le_bytes(seams.bytes());
+    let mut identity =
+        identity.unwrap_or_else(|| Identity::new(NodeId(random().max(1)), config.partitions));
+    let boot = identity.begin_boot(random(), random(), wal.found());
+    identity.save(&*seams.disk, &config.data_dir)?;
+    Ok((identity, boot))
+}
+
 /// A state store that will not open is set aside: snapshots and the log bring back what it had.
 fn open_stores(seams: &Seams, config: &Config) -> Result<Arc<dyn PartitionStores>, Error> {
     let dir = config.data_dir.join("state");
@@ -278,6 +327,7 @@ struct Opening<'a> {
     seams: &'a Seams,
     wal: &'a Wal,
     peers: &'a Arc<Peers>,
+    standing: &'a Arc<Standing>,
     id: NodeId,
     partitions: BTreeMap<PartitionId, Partition>,
     snapshots: BTreeMap<PartitionId, SnapshotDir>,
@@ -307,7 +357,7 @@ impl Opening<'_> {
         let opening = Raft::new(
             self.id.0,
             consensus_config(id).map_err(failed)?,
-            Network::new(id, self.peers.clone()),
+            Network::new(id, self.peers.clone(), self.standing.clone()),
             log,
             machine,
         );
@@ -333,6 +383,8 @@ async fn elect_at_once_if_alone(raft: &Raft, id: u64) -> Result<(), String> {
 /// Time-outs that stay quiet on a busy machine and still replace a dead leader within seconds.
 fn consensus_config(id: PartitionId) -> Result<Arc<openraft::Config>, String> {
     let config = openraft::Config {
+        // Not before the node's peers have admitted it.
+        enable_elect: false,
         cluster_name: format!("partition-{id}"),
         heartbeat_interval: 300,
         election_timeout_min: 1200,

@@ -37,10 +37,14 @@ struct Served {
     node: Node,
     stop: tokio::sync::oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<()>,
+    asking: tokio::task::JoinHandle<()>,
 }
 
 impl Served {
     async fn close(self) {
+        // One that waits for its peers must not go on beside the next one in its directory.
+        self.asking.abort();
+        let _ = self.asking.await;
         self.node.close().await;
         self.stop.send(()).unwrap();
         self.serving.await.unwrap();
@@ -56,9 +60,12 @@ impl std::ops::Deref for Served {
 
 impl Cluster {
     fn new(nodes: usize) -> Self {
-        // Held together, so that they differ; given back before the nodes bind them.
+        // Held together, so that they differ; given back before the nodes bind them. Nobody else
+        // takes them meanwhile on an address of their own.
+        let [a, b, c] = std::array::from_fn(|_| rand::random_range(1..255));
+        let own = std::net::Ipv4Addr::new(127, a, b, c);
         let held: Vec<_> =
-            (0..nodes).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+            (0..nodes).map(|_| std::net::TcpListener::bind((own, 0)).unwrap()).collect();
         let addresses = held.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
         Self { dir: tempfile::tempdir().unwrap(), addresses }
     }
@@ -79,7 +86,10 @@ impl Cluster {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let shutdown = async { stopped.await.unwrap_or(()) };
         let serving = tokio::spawn(transport::serve(listener, app, shutdown, Duration::ZERO));
-        Served { node, stop, serving }
+        // Its peers may be opened after it. A refusal is seen by who calls `found`.
+        let asks = node.clone();
+        let asking = tokio::spawn(async move { drop(asks.ask_to_take_part().await) });
+        Served { node, stop, serving, asking }
     }
 
     async fn start(&self) -> Vec<Served> {
@@ -300,11 +310,141 @@ async fn a_wiped_node_does_not_found_a_second_cluster() {
 
     let wiped = cluster.open(2).await;
     assert_ne!(wiped.id(), id, "a wiped directory is a new node");
-    let founding = timeout(Duration::from_secs(3), wiped.found()).await;
-    assert!(founding.is_err(), "it waits to be made a member");
+    let refused = timeout(PATIENCE, wiped.found()).await.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("no member"), "{refused}");
     assert!(!wiped.initialized().await.unwrap());
     create(&leader(&nodes).await, 0..5).await;
     assert_eq!(nodes[0].0.registry.logged().unwrap().cluster, founded);
+}
+
+/// When a copy of a node's directory is taken that is put back later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Before the cluster is founded.
+    First,
+    /// While the node is down.
+    Down,
+    /// While it waits for its peers to admit it.
+    Waiting,
+    /// While it runs.
+    Running,
+}
+
+/// What a node answers that starts with its directory put back to an older state, to peers that
+/// were restarted meanwhile or not.
+async fn put_back(taken: Taken, peers_restart: bool) -> String {
+    let cluster = Cluster::new(3);
+    let aside = cluster.dir.path().join("aside");
+    let keep = || copy(&cluster.path(2), &aside);
+    if taken == Taken::First {
+        let first = cluster.open(2).await;
+        keep();
+        first.close().await;
+    }
+    let mut nodes = cluster.start().await;
+    create(&leader(&nodes).await, 0..5).await;
+    match taken {
+        Taken::First => {}
+        Taken::Running => keep(),
+        Taken::Down | Taken::Waiting => {
+            close_all(nodes.drain(..)).await;
+            if taken == Taken::Waiting {
+                let waits = cluster.open(2).await;
+                assert!(!waits.0.standing.admitted());
+                keep();
+                waits.close().await;
+            } else {
+                keep();
+            }
+            nodes = cluster.start().await;
+        }
+    }
+    create(&leader(&nodes).await, 5..20).await;
+    wait_for("it has all", || count(&nodes[2]) == 20).await;
+    nodes.pop().unwrap().close().await;
+    std::fs::remove_dir_all(cluster.path(2)).unwrap();
+    std::fs::rename(&aside, cluster.path(2)).unwrap();
+    if peers_restart {
+        for node in &nodes {
+            // As the keeper does.
+            node.0.standing.write_down().await.unwrap();
+        }
+        close_all(nodes.drain(..)).await;
+        nodes = vec![cluster.open(0).await, cluster.open(1).await];
+    }
+
+    let back = cluster.open(2).await;
+    let refused = timeout(PATIENCE, back.found()).await.unwrap().unwrap_err();
+    assert!(back.ready().is_err() && !back.0.standing.admitted());
+    back.close().await;
+    let config = Config::new(cluster.path(2), "any:1".into(), "EC42".parse().unwrap());
+    let again = Node::open(Config { partitions: 1, ..config }, seams(), keys()).await;
+    let again = again.err().unwrap_or_else(|| panic!("it starts again, after: {refused:#?}"));
+    assert_eq!(again.to_string(), refused.to_string());
+    create(&leader(&nodes).await, 20..25).await;
+    close_all(nodes).await;
+    refused.to_string()
+}
+
+async fn is_quarantined(taken: Taken, says: &str) {
+    for peers_restart in [false, true] {
+        let why = put_back(taken, peers_restart).await;
+        assert!(why.contains("quarantined") && why.contains(says), "{taken:?}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_put_back_to_how_it_was_while_it_was_down_is_quarantined() {
+    is_quarantined(Taken::Down, "was seen here").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_put_back_to_how_it_was_while_it_ran_is_quarantined() {
+    is_quarantined(Taken::Running, "had synced its log").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_put_back_to_how_it_was_while_it_waited_for_its_peers_is_quarantined() {
+    is_quarantined(Taken::Waiting, "had synced its log").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_put_back_to_how_it_was_before_the_cluster_is_quarantined() {
+    is_quarantined(Taken::First, "had synced its log").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_all_went_at_once_admit_each_other_and_miss_one_that_is_lost() {
+    let cluster = Cluster::new(3);
+    let nodes = cluster.start().await;
+    create(&leader(&nodes).await, 0..5).await;
+    close_all(nodes).await;
+    for (round, up) in [vec![0, 1, 2], vec![2, 0]].into_iter().enumerate() {
+        let mut nodes = Vec::new();
+        for n in up {
+            nodes.push(cluster.open(n).await);
+        }
+        let founding = nodes.iter().map(|n| n.node.found());
+        let founded = timeout(PATIENCE, futures::future::join_all(founding)).await.unwrap();
+        founded.into_iter().for_each(|f| f.unwrap());
+        let from = 5 + round as u32 * 5;
+        create(&leader(&nodes).await, from..from + 5).await;
+        close_all(nodes).await;
+    }
+    let back = cluster.open(1).await;
+    assert!(back.ready().unwrap_err().contains("admitted"), "alone it takes no part");
+    back.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_without_the_record_of_whose_it_is_is_refused() {
+    let cluster = Cluster::new(1);
+    close_all(cluster.start().await).await;
+    std::fs::remove_file(cluster.path(0).join("node.json")).unwrap();
+    let config = Config::new(cluster.path(0), "any:1".into(), "EC42".parse().unwrap());
+    let refused = Node::open(Config { partitions: 1, ..config }, seams(), keys()).await;
+    let why = refused.err().unwrap().to_string();
+    assert!(why.contains("node.json"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,6 +72,7 @@ const TABLE: &[(&str, &[(&str, Right)])] = &[
         "Peer",
         &[
             ("Identify", Right::Daemon),
+            ("Admit", Right::Daemon),
             ("AppendEntries", Right::Daemon),
             ("Vote", Right::Daemon),
             ("InstallSnapshot", Right::Daemon),

@@ -20,14 +20,16 @@ pub(crate) struct Inner {
     pub number: u64,
     /// Segment files and their bytes.
     pub files: (usize, u64),
+    /// Sequence of the last frame synced, of batches that somebody waited for.
+    pub synced: u64,
     /// Why nothing more is accepted.
     pub ended: Option<Error>,
 }
 
 impl Shared {
-    pub(crate) fn new(view: View, files: (usize, u64), queue_bytes: usize) -> Shared {
+    pub(crate) fn new(view: View, files: (usize, u64), synced: u64, queue_bytes: usize) -> Shared {
         Shared {
-            inner: Mutex::new(Inner { view, number: 0, files, ended: None }),
+            inner: Mutex::new(Inner { view, number: 0, files, synced, ended: None }),
             room: Arc::new(Semaphore::new(queue_bytes)),
             failure: watch::Sender::new(None),
         }

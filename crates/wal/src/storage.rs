@@ -38,6 +38,8 @@ pub(crate) struct Storage {
     buffer: Vec<u8>,
     /// The segment being emptied and what is left in it.
     pub moving: Option<(u64, Vec<(u32, u64)>)>,
+    /// Sequence of the last frame that was found.
+    pub found: u64,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -116,6 +118,7 @@ impl Storage {
             settled: false,
             buffer: Vec::new(),
             moving: None,
+            found: recovery.sequence,
             _lock: lock,
         };
         storage.write(&moves, &[], true)?;
@@ -178,6 +181,11 @@ impl Storage {
     /// Whether a restart would find proof that all that was written had been synced.
     pub(crate) fn settled(&self) -> bool {
         self.settled
+    }
+
+    /// Sequence of the last frame synced.
+    pub(crate) fn synced(&self) -> u64 {
+        self.durable
     }
 
     pub(crate) fn active(&self) -> u64 {

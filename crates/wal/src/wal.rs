@@ -63,6 +63,7 @@ pub struct Wal {
     disk: Arc<dyn Disk>,
     dir: Arc<PathBuf>,
     config: Arc<Config>,
+    found: u64,
 }
 
 impl Wal {
@@ -78,11 +79,13 @@ impl Wal {
         let storage = offload(&*disk, move || Storage::open(on, at, with).map(Box::new)).await?;
         let segments = storage.segments.values().map(|held| held.segment.clone());
         let view = View::new(&storage.image, segments, config.cache_bytes);
-        let shared = Arc::new(Shared::new(view, storage.files(), config.queue_bytes));
+        let found = storage.found;
+        let (files, synced) = (storage.files(), storage.synced());
+        let shared = Arc::new(Shared::new(view, files, synced, config.queue_bytes));
         let (queue, requests) = mpsc::unbounded_channel();
         let writer = Writer::new(disk.clone(), shared.clone(), requests, config.queue_bytes);
         tokio::spawn(writer.run(storage));
-        Ok(Wal { shared, queue, disk, dir: Arc::new(dir), config: Arc::new(config) })
+        Ok(Wal { shared, queue, disk, dir: Arc::new(dir), config: Arc::new(config), found })
     }
 
     /// Appends entries that continue the group's log. A group that has neither entries nor a
@@ -208,6 +211,19 @@ impl Wal {
     /// Payload bytes of a group's entries behind an index.
     pub fn bytes_after(&self, group: u32, index: u64) -> u64 {
         self.shared.lock().view.bytes_after(group, index)
+    }
+
+    /// Sequence of the last frame that was there when the log was opened; 0 of a new one. It is
+    /// never less than what [`Wal::synced`] was before, unless the directory is an older copy.
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// Sequence of the last frame synced that came with something somebody waits for: grows over
+    /// all the life of a directory, and stays where it is while only registers that may be lost
+    /// are set.
+    pub fn synced(&self) -> u64 {
+        self.shared.lock().synced
     }
 
     /// What the log holds.

@@ -61,7 +61,7 @@ impl Writer {
                 Ok(committed) => committed,
                 Err(error) => return self.fail(error),
             };
-            let closed = self.publish(committed, storage.files());
+            let closed = self.publish(committed, &storage);
             if next != Next::End && storage.has_freed() {
                 let (back, reaped) = work_with(self.disk.clone(), storage, Storage::reap).await;
                 storage = back;
@@ -156,9 +156,12 @@ impl Writer {
     }
 
     /// Makes a batch known to readers, then to its callers. Returns the call that closes.
-    fn publish(&mut self, committed: Committed, files: (usize, u64)) -> Option<Request> {
+    fn publish(&mut self, committed: Committed, storage: &Storage) -> Option<Request> {
         let mut inner = self.shared.lock();
-        inner.files = files;
+        inner.files = storage.files();
+        if self.batch.iter().any(|request| request.urgency == Urgency::Now) {
+            inner.synced = storage.synced();
+        }
         let view = &mut inner.view;
         committed.opened.into_iter().for_each(|segment| view.opened(segment));
         for (group, index, from, to) in committed.moved {

@@ -80,8 +80,8 @@ impl Machine {
                 io::ErrorKind::InvalidData,
                 format!(
                     "partition {}: the state store is older than the log and no whole snapshot \
-                     covers the gap; this replica is set aside: start it with an empty data \
-                     directory so that its peers bring it up to date",
+                     covers the gap: put the newest snapshots back if there is a copy of them, \
+                     or leave this node off",
                     self.partition
                 ),
             ));

@@ -1,7 +1,7 @@
 //! Consensus messages to other nodes, over the `Peer` service.
 
 use super::{SnapshotFile, TypeConfig};
-use crate::peers::Peers;
+use crate::{peers::Peers, standing::Standing};
 use bytes::Bytes;
 use model::PartitionId;
 use openraft::{
@@ -35,12 +35,13 @@ type Rpc<T> = Result<T, RPCError<u64, BasicNode, RaftError<u64>>>;
 pub struct Network {
     partition: PartitionId,
     peers: Arc<Peers>,
+    standing: Arc<Standing>,
 }
 
 impl Network {
-    /// Messages of `partition` go through `peers`.
-    pub fn new(partition: PartitionId, peers: Arc<Peers>) -> Self {
-        Self { partition, peers }
+    /// Messages of `partition` go through `peers`, once this node's standing allows it.
+    pub fn new(partition: PartitionId, peers: Arc<Peers>, standing: Arc<Standing>) -> Self {
+        Self { partition, peers, standing }
     }
 }
 
@@ -53,6 +54,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             target,
             address: node.addr.clone(),
             peers: self.peers.clone(),
+            standing: self.standing.clone(),
         }
     }
 }
@@ -63,6 +65,7 @@ pub struct Connection {
     target: u64,
     address: String,
     peers: Arc<Peers>,
+    standing: Arc<Standing>,
 }
 
 /// What a server answers: the library's own result.
@@ -70,7 +73,17 @@ type Answer<T> = Result<T, RaftError<u64>>;
 
 impl Connection {
     fn message(&self, payload: Bytes) -> v1::RaftMessage {
-        v1::RaftMessage { partition: self.partition.0, target: self.target, payload }
+        let sender = Some(self.standing.sender());
+        v1::RaftMessage { partition: self.partition.0, target: self.target, payload, sender }
+    }
+
+    /// Until its peers have admitted it, a node says nothing to them: neither as a candidate,
+    /// nor as the leader that it may have been.
+    fn check_admitted(&self) -> Result<(), Unreachable> {
+        if self.standing.admitted() {
+            return Ok(());
+        }
+        Err(Unreachable::new(&AnyError::error("this node's peers have not admitted it yet")))
     }
 
     /// Sends a request in the library's own encoding and decodes the answer.
@@ -83,14 +96,17 @@ impl Connection {
             tonic::Request<v1::RaftMessage>,
         ) -> Result<tonic::Response<v1::RaftMessage>, tonic::Status>,
     ) -> Rpc<A> {
+        self.check_admitted()?;
         let payload = postcard::to_stdvec(request).map_err(|e| NetworkError::new(&e))?;
         let mut message = tonic::Request::new(self.message(payload.into()));
         message.set_timeout(option.hard_ttl());
         let peer = self.peers.get(&self.address).map_err(|e| Unreachable::new(&e))?;
         let sent = send(peer, message).await;
         let response = sent.map_err(|status| Unreachable::new(&AnyError::error(&status)))?;
-        let answer: Answer<A> = postcard::from_bytes(&response.into_inner().payload)
-            .map_err(|e| NetworkError::new(&e))?;
+        let response = response.into_inner();
+        self.standing.heard(response.sender.as_ref()).map_err(|e| Unreachable::new(&e))?;
+        let answer: Answer<A> =
+            postcard::from_bytes(&response.payload).map_err(|e| NetworkError::new(&e))?;
         answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
     }
 }
@@ -125,6 +141,7 @@ impl RaftNetwork<TypeConfig> for Connection {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, Fatal<u64>>> {
+        self.check_admitted()?;
         let header = postcard::to_stdvec(&(vote, &snapshot.meta))
             .map_err(|e| StreamingError::Network(NetworkError::new(&e)))?;
         let (send, receive) = tokio::sync::mpsc::channel(PARTS_AHEAD);
@@ -141,9 +158,11 @@ impl RaftNetwork<TypeConfig> for Connection {
             answered = peer.install_snapshot(request) => answered,
         };
         reading.abort();
-        let response = answered.map_err(|s| unreachable::<StreamingError<_, _>>(&s))?;
+        let response = answered.map_err(|s| unreachable::<StreamingError<_, _>>(&s))?.into_inner();
+        let known = self.standing.heard(response.sender.as_ref());
+        known.map_err(|e| StreamingError::Unreachable(Unreachable::new(&e)))?;
         let answer: Result<SnapshotResponse<u64>, Fatal<u64>> =
-            postcard::from_bytes(&response.into_inner().payload)
+            postcard::from_bytes(&response.payload)
                 .map_err(|e| StreamingError::Network(NetworkError::new(&e)))?;
         answer.map_err(|fatal| StreamingError::RemoteError(RemoteError::new(self.target, fatal)))
     }

@@ -4,6 +4,8 @@ use super::{Services, refuse};
 use crate::{
     partition::Partition,
     raft::{Raft, TypeConfig},
+    standing::{seen_from, seen_to},
+    witness::{Boot, Claim},
 };
 use bytes::Bytes;
 use model::{Error, PartitionId};
@@ -21,7 +23,33 @@ use tonic::{Request, Response, Status, Streaming};
 pub const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 
 impl Services {
+    /// Who asks must mean this node and be of its cluster.
+    fn check_meant(&self, message: &v1::AdmitRequest) -> Result<(), Error> {
+        let id = self.0.id();
+        if message.target != 0 && message.target != id.0 {
+            return Err(Error::invalid(format!(
+                "the message is for node {}, this is node {id}",
+                message.target
+            )));
+        }
+        let ours = self.0.0.identity.lock().cluster;
+        let theirs = model::ClusterId::try_from(&message.cluster[..]).ok();
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if ours != theirs => Err(Error::invalid(format!(
+                "node {id} is of cluster {ours}, and node {} of cluster {theirs}",
+                message.id
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn replica(&self, partition: u32, target: u64) -> Result<&Partition, Error> {
+        if !self.0.0.standing.admitted() {
+            return Err(Error::unavailable(format!(
+                "node {} waits for its peers to admit it",
+                self.0.id()
+            )));
+        }
         let partition = self.0.partition(PartitionId(partition))?;
         if !partition.is_on(target) {
             return Err(Error::invalid(format!(
@@ -39,11 +67,14 @@ impl Services {
         call: impl AsyncFnOnce(Raft, Q) -> Result<A, RaftError<u64>>,
     ) -> Result<Response<v1::RaftMessage>, Status> {
         let replica = self.replica(message.partition, message.target).map_err(refuse)?;
+        let standing = &self.0.0.standing;
+        standing.heard(message.sender.as_ref()).map_err(refuse)?;
         let request = postcard::from_bytes(&message.payload).map_err(|_| {
             refuse(Error::invalid("the message is not one of this version's consensus"))
         })?;
         let answer = call(replica.raft().clone(), request).await;
-        Ok(Response::new(v1::RaftMessage { payload: encode(&answer)?, ..message }))
+        let (payload, sender) = (encode(&answer)?, Some(standing.sender()));
+        Ok(Response::new(v1::RaftMessage { payload, sender, ..message }))
     }
 }
 
@@ -64,6 +95,39 @@ impl v1::peer_server::Peer for Services {
             id: self.0.id().0,
             cluster: cluster.map(|c| c.0.to_vec()).unwrap_or_default(),
             initialized,
+        }))
+    }
+
+    async fn admit(
+        &self,
+        request: Request<v1::AdmitRequest>,
+    ) -> Result<Response<v1::AdmitResponse>, Status> {
+        let message = request.into_inner();
+        self.check_meant(&message).map_err(refuse)?;
+        let missing = || refuse(Error::invalid("the request names no boot"));
+        let claim = Claim {
+            node: message.id,
+            boot: message.boot.ok_or_else(missing)?.into(),
+            previous: message.previous.map(Boot::from),
+            found: message.found,
+        };
+        let standing = &self.0.0.standing;
+        let members: Vec<u64> = self.0.members().into_keys().collect();
+        if !members.is_empty() && !members.contains(&message.id) {
+            return Ok(Response::new(v1::AdmitResponse { members, ..Default::default() }));
+        }
+        // The claimant is not asked what is to be thought of it.
+        let others = message.seen.iter().filter(|seen| seen.node != message.id);
+        standing.learn(others.filter_map(seen_from));
+        let judged = standing.judge(&claim).await;
+        let judged = judged.map_err(|e| refuse(Error::unavailable(e.to_string())))?;
+        if let Err(why) = &judged {
+            tracing::error!(node = message.id, %why, "a metadata node is not admitted");
+        }
+        Ok(Response::new(v1::AdmitResponse {
+            refused: judged.err().unwrap_or_default(),
+            seen: standing.seen().into_iter().map(seen_to).collect(),
+            members,
         }))
     }
 
@@ -114,6 +178,7 @@ impl v1::peer_server::Peer for Services {
             partition: first.partition,
             target: first.target,
             payload: encode(&installed)?,
+            sender: Some(self.0.0.standing.sender()),
         }))
     }
 

@@ -15,6 +15,9 @@ pub async fn run(node: Node) {
     for look in 0u32.. {
         tokio::time::sleep(LOOK_EVERY).await;
         look_at_room(&node).await;
+        if let Err(error) = node.0.standing.write_down().await {
+            tracing::warn!(%error, "what peers said is not written down");
+        }
         // The first is soon after the start: the log of a process that dies again and again is
         // cut too, and each of its starts replays less.
         if look.is_multiple_of(LOOKS_PER_ROUND) {

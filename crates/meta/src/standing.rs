@@ -1,0 +1,154 @@
+//! A node's standing among its peers: whether it may take part, and what it remembers of them.
+
+use crate::witness::{Boot, Claim, Seen, Witness};
+use bytes::Bytes;
+use model::PartitionId;
+use parking_lot::Mutex;
+use proto::v1;
+use std::sync::atomic::{AtomicBool, Ordering};
+use wal::Wal;
+
+/// The register of the shared log, of the directory's group, that holds what is remembered.
+const SLOT: u8 = 1;
+
+/// Shared by all that speaks to peers.
+pub struct Standing {
+    id: u64,
+    boot: Boot,
+    wal: Wal,
+    /// Whether consensus may send and be sent to.
+    admitted: AtomicBool,
+    witness: Mutex<Witness>,
+    /// Held while it is written down: what is written later must be newer.
+    writing: tokio::sync::Mutex<()>,
+    /// Whether something was heard that is not written down.
+    news: AtomicBool,
+}
+
+impl Standing {
+    /// That of node `id` in one of its boots, with what its log remembers of the others.
+    ///
+    /// # Errors
+    /// What it remembers cannot be read.
+    pub fn new(id: u64, boot: Boot, wal: Wal) -> Result<Self, String> {
+        let witness = match wal.get(PartitionId::DIRECTORY.0, SLOT) {
+            Some(bytes) => postcard::from_bytes(&bytes)
+                .map_err(|e| format!("what is remembered of the peers is unreadable ({e})"))?,
+            None => Witness::default(),
+        };
+        Ok(Self {
+            id,
+            boot,
+            wal,
+            admitted: AtomicBool::new(false),
+            witness: Mutex::new(witness),
+            writing: tokio::sync::Mutex::default(),
+            news: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether this node may take part.
+    pub fn admitted(&self) -> bool {
+        self.admitted.load(Ordering::Acquire)
+    }
+
+    /// It may from now on.
+    pub fn set_admitted(&self) {
+        self.admitted.store(true, Ordering::Release);
+    }
+
+    /// What every message to a peer says of this node. Asked for after what the message
+    /// acknowledges is synced.
+    pub fn sender(&self) -> v1::Sender {
+        v1::Sender { node: self.id, boot: Some(self.boot.into()), synced: self.wal.synced() }
+    }
+
+    /// Notes what a message says of the peer that sent it.
+    ///
+    /// # Errors
+    /// This node has not admitted the peer's boot; what the message says must not count.
+    pub fn heard(&self, sender: Option<&v1::Sender>) -> Result<(), model::Error> {
+        let known = sender.and_then(|sender| {
+            let boot = sender.boot.map(Boot::from)?;
+            self.witness.lock().heard(sender.node, boot, sender.synced)
+        });
+        let Some(news) = known else {
+            return Err(model::Error::unavailable(format!(
+                "node {} has not admitted the other node's last start yet",
+                self.id
+            )));
+        };
+        if news {
+            self.news.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Judges a peer's claim. The inner error says why it must not take part; without one the
+    /// claim is remembered durably, before anything counts that the peer says in this boot.
+    pub async fn judge(&self, claim: &Claim) -> Result<Result<(), String>, wal::Error> {
+        let _one_at_a_time = self.writing.lock().await;
+        let now = self.witness.lock().clone();
+        let mut then = now.clone();
+        if let Err(why) = then.admit(claim) {
+            return Ok(Err(why));
+        }
+        if then != now {
+            self.wal.put(PartitionId::DIRECTORY.0, SLOT, encode(&then)).await?;
+        }
+        // Of its last boot more may have been heard meanwhile: then that is written down again.
+        let judged = self.witness.lock().admit(claim);
+        self.news.fetch_or(judged.is_err(), Ordering::Relaxed);
+        Ok(judged)
+    }
+
+    /// Takes over what a peer remembers of others.
+    pub fn learn(&self, seen: impl IntoIterator<Item = (u64, Seen)>) {
+        let own = self.id;
+        self.witness.lock().learn(seen.into_iter().filter(|(node, _)| *node != own));
+        self.news.store(true, Ordering::Relaxed);
+    }
+
+    /// What is remembered of the others.
+    pub fn seen(&self) -> Vec<(u64, Seen)> {
+        self.witness.lock().all().collect()
+    }
+
+    /// Has what was heard since the last time written down with the next sync.
+    pub async fn write_down(&self) -> Result<(), wal::Error> {
+        if self.news.swap(false, Ordering::Relaxed) {
+            let _one_at_a_time = self.writing.lock().await;
+            let encoded = encode(&self.witness.lock());
+            self.wal.put_later(PartitionId::DIRECTORY.0, SLOT, encoded).await?;
+        }
+        Ok(())
+    }
+}
+
+fn encode(witness: &Witness) -> Bytes {
+    // A map of integers: nothing in it can fail to be encoded.
+    postcard::to_stdvec(witness).unwrap_or_default().into()
+}
+
+impl From<Boot> for v1::Boot {
+    fn from(boot: Boot) -> Self {
+        Self { number: boot.number, nonce: boot.nonce, run: boot.run }
+    }
+}
+
+impl From<v1::Boot> for Boot {
+    fn from(message: v1::Boot) -> Self {
+        Self { number: message.number, nonce: message.nonce, run: message.run }
+    }
+}
+
+/// What is remembered of a node, for a peer.
+pub fn seen_to((node, seen): (u64, Seen)) -> v1::Seen {
+    v1::Seen { node, boot: Some(seen.boot.into()), synced: seen.synced, found: seen.found }
+}
+
+/// What a peer remembers of a node; `None` if the message does not say.
+pub fn seen_from(message: &v1::Seen) -> Option<(u64, Seen)> {
+    let boot = message.boot?.into();
+    Some((message.node, Seen { boot, found: message.found, synced: message.synced }))
+}
