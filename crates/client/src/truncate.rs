@@ -112,7 +112,7 @@ impl TruncateObject {
     async fn run(self) -> Result<Truncated, Error> {
         for _ in 1..ATTEMPTS {
             match self.attempt().await {
-                // It was appended to, or cut, in the middle: once more, as it is now.
+                // It was written to, or cut, in the middle: once more, as it is now.
                 Err(Error::Conflict(error)) if error.subject == Subject::Object => {
                     tracing::debug!(%error, "a truncation begins anew");
                 }
@@ -144,8 +144,17 @@ impl TruncateObject {
         if outcome.is_err() {
             traces.tidy().await;
         }
-        outcome?;
-        Ok(Truncated { version, before, size, rewritten: size - cut.start })
+        match outcome {
+            Ok(()) => Ok(Truncated { version, before, size, rewritten: size - cut.start }),
+            // The latest version was replaced or deleted in the middle: whether there is another,
+            // the next attempt sees.
+            Err(Error::NoSuchObject(error)) if self.version.is_none() => {
+                let message = format!("{} was changed while it was cut: {error}", self.object);
+                let error = model::Error::new(ErrorKind::Conflict, Subject::Object, message);
+                Err(Error::Conflict(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn cut(
