@@ -14,8 +14,8 @@ use crate::{
     traces::Traces,
 };
 use model::{
-    AccountName, ContainerName, ContentId, Extent, Object, ObjectName, Precondition, Properties,
-    Subject, Version,
+    AccountName, ContainerName, ContentId, ErrorKind, Extent, Object, ObjectName, Precondition,
+    Properties, Subject, Version,
 };
 use proto::{
     convert::properties_to,
@@ -174,7 +174,14 @@ impl LinkObject {
         if outcome.is_err() {
             traces.tidy().await;
         }
-        outcome
+        match outcome {
+            // The latest version was asked for, and is not the one that is gone.
+            Err(Error::NoSuchObject(_)) if self.source_version.is_none() => {
+                locate(&self.source, &self.source_object, None).await?;
+                Err(changed(&self.source_object))
+            }
+            outcome => outcome,
+        }
     }
 
     async fn link(
@@ -253,6 +260,11 @@ fn no_content(object: &Object) -> Error {
     model::Error::not_found(Subject::Object, message).into()
 }
 
+fn changed(object: &ObjectName) -> Error {
+    let message = format!("{object} was changed while it was linked: try again");
+    Error::Conflict(model::Error::new(ErrorKind::Conflict, Subject::Object, message))
+}
+
 /// A version whose chunks are copied.
 pub(crate) struct Source<'a> {
     pub(crate) place: &'a Place,
@@ -278,11 +290,7 @@ impl Source<'_> {
                 object.extents().iter().map(|e| (e.blob, e.metachunks.len())).collect()
             };
             if blobs(&now) != blobs(self.object) {
-                return Err(Error::Conflict(model::Error::new(
-                    model::ErrorKind::Conflict,
-                    Subject::Object,
-                    format!("{} was changed while it was linked: try again", entry.name),
-                )));
+                return Err(changed(&entry.name));
             }
             copy.run(&now, &volumes).await;
         }
