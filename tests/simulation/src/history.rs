@@ -1,38 +1,58 @@
 //! What clients asked for, when, and what they were told: the ground truth of the checkers.
 
-use crate::{invariant::Invariant, observer::Observer};
+use crate::{
+    contents::{Content, Contents, Sight},
+    invariant::Invariant,
+    observer::Observer,
+};
 use bytes::Bytes;
 use model::Version;
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-/// A content, by the first bytes of its BLAKE3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Content(pub u64);
-
-impl Content {
-    /// Of some bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self::of_hash(blake3::hash(bytes).as_bytes())
-    }
-
-    /// Of bytes with this hash.
-    pub fn of_hash(hash: &[u8; 32]) -> Self {
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash[..8]);
-        Self(u64::from_le_bytes(first))
-    }
-}
-
 /// What is done to one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// It gets a content.
+    /// It gets a content: from a client, or as a link.
     Put(Content),
+    /// A content is added to it; it gets that, if it does not exist.
+    Append(Content),
+    /// It is cut to so many bytes.
+    Truncate(u64),
+    /// Its content is dropped, and the rest kept.
+    Drain,
     /// It is deleted.
     Delete,
+    /// One of its versions is removed.
+    Remove(Version),
+    /// All but so many of its newest versions are removed.
+    Purge(u32),
     /// It is looked at: read, shown, or listed.
     Look,
+    /// One of its versions is looked at.
+    LookAt(Version),
+}
+
+impl Action {
+    /// Whether it only looks.
+    pub fn looks(self) -> bool {
+        matches!(self, Self::Look | Self::LookAt(_))
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Put(_) => "put",
+            Self::Append(_) => "append",
+            Self::Truncate(_) => "truncate",
+            Self::Drain => "drain",
+            Self::Delete => "delete",
+            Self::Remove(_) => "remove",
+            Self::Purge(_) => "purge",
+            Self::Look => "look",
+            Self::LookAt(_) => "look at version",
+        }
+    }
 }
 
 /// What came of it.
@@ -44,11 +64,17 @@ pub enum Outcome {
     Refused,
     /// It may or may not have been done, or may yet be.
     Unknown,
-    /// The object has this content. Of a put: it was refused because the object exists.
+    /// The object has this content.
     Found(Content),
-    /// The object exists, and a put was refused for it.
+    /// The object has a content that looks like this.
+    Seen(Sight),
+    /// The object exists, and was not to be overwritten.
     Exists,
-    /// There is no such object.
+    /// The object has fewer bytes than it was to be cut to.
+    Short,
+    /// The object's content was dropped.
+    Drained,
+    /// There is no such object, or no such version.
     Missing,
 }
 
@@ -67,6 +93,8 @@ pub struct Operation {
     pub returned: u64,
     /// What came of it.
     pub outcome: Outcome,
+    /// The version that it made or changed, if the client was told.
+    pub version: Option<Version>,
     /// Microseconds of the simulation when it was asked for and answered.
     pub at: (u64, u64),
     /// Whether it belongs to the last look at everything, when faults had stopped.
@@ -82,7 +110,11 @@ impl std::fmt::Display for Operation {
             u64::MAX => write!(f, "...]")?,
             returned => write!(f, "{returned}]")?,
         }
-        write!(f, " {client} {action:?} {object}: {outcome:?}")
+        write!(f, " {client} {action:?} {object}: {outcome:?}")?;
+        match self.version {
+            Some(version) => write!(f, " version {version}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -101,8 +133,10 @@ pub struct History {
 struct State {
     clock: u64,
     operations: Vec<Operation>,
-    contents: BTreeMap<Content, Bytes>,
+    contents: Contents,
     versions: Vec<(String, Version, Content)>,
+    /// What objects held when their last writer was answered.
+    sizes: BTreeMap<String, u64>,
     last: bool,
 }
 
@@ -133,6 +167,7 @@ impl History {
             invoked: state.clock,
             returned: u64::MAX,
             outcome: Outcome::Unknown,
+            version: None,
             at: (self.observer.now(), 0),
             last: state.last,
         });
@@ -141,11 +176,22 @@ impl History {
 
     /// It was answered.
     pub fn complete(&self, ticket: Ticket, outcome: Outcome, why: &dyn std::fmt::Display) {
+        self.complete_at(ticket, outcome, None, why);
+    }
+
+    /// It was answered, with a version.
+    pub fn complete_at(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        version: Option<Version>,
+        why: &dyn std::fmt::Display,
+    ) {
         let state = &mut *self.state();
         state.clock += 1;
         let now = self.observer.now();
         let Some(operation) = state.operations.get_mut(ticket.0) else { return };
-        operation.outcome = outcome;
+        (operation.outcome, operation.version) = (outcome, version);
         operation.at.1 = now;
         if outcome != Outcome::Unknown {
             operation.returned = state.clock;
@@ -155,9 +201,12 @@ impl History {
 
     /// A content that is about to be put.
     pub fn know(&self, bytes: Bytes) -> Content {
-        let content = Content::of(&bytes);
-        self.state().contents.insert(content, bytes);
-        content
+        self.state().contents.know(bytes)
+    }
+
+    /// Every content that was put.
+    pub fn contents(&self) -> Contents {
+        self.state().contents.clone()
     }
 
     /// A version of an object was acknowledged.
@@ -165,22 +214,26 @@ impl History {
         self.state().versions.push((object.to_owned(), version, content));
     }
 
-    /// The acknowledged versions of the objects of a container.
+    /// The acknowledged versions of the objects of a container, and what they were then.
     pub fn versions(&self, container: &str) -> Vec<(String, Version, Content)> {
         let here = |object: &str| object.split('/').next() == Some(container);
         let versions = self.state().versions.clone();
         versions.into_iter().filter(|(object, ..)| here(object)).collect()
     }
 
-    /// A version that was acknowledged and never removed cannot be read.
-    pub fn lost(&self, object: &str, version: Version, why: &dyn std::fmt::Display) {
-        let what = format!("{object}: version {version} was acknowledged: {why}");
-        self.observer.violated(Invariant::Readable, what);
+    /// An object is said to have so many bytes.
+    pub fn sized(&self, object: &str, bytes: u64) {
+        self.state().sizes.insert(object.to_owned(), bytes);
+    }
+
+    /// How many bytes an object was last said to have.
+    pub fn size(&self, object: &str) -> u64 {
+        self.state().sizes.get(object).copied().unwrap_or(0)
     }
 
     /// A client was given bytes of an object: those of a range of a content.
     pub fn given(&self, object: &str, content: Content, range: Range<u64>, bytes: &[u8]) {
-        let known = self.state().contents.get(&content).cloned();
+        let known = self.state().contents.get(content).cloned();
         if let Some(what) = crate::invariant::whole::check(object, known.as_ref(), &range, bytes) {
             self.observer.violated(Invariant::Whole, what);
         }
@@ -195,19 +248,20 @@ impl History {
         objects
     }
 
-    /// How many operations ended how.
-    pub fn counts(&self) -> BTreeMap<&'static str, u32> {
-        let mut counts = BTreeMap::new();
+    /// How many operations ended how, and how many of each kind had an answer.
+    pub fn counts(&self) -> (BTreeMap<&'static str, u64>, BTreeMap<&'static str, u64>) {
+        let (mut outcomes, mut answered) = (BTreeMap::new(), BTreeMap::new());
         for operation in &self.state().operations {
-            let key = match operation.outcome {
-                Outcome::Done | Outcome::Found(_) | Outcome::Missing | Outcome::Exists => {
-                    "definite"
-                }
+            let outcome = match operation.outcome {
                 Outcome::Refused => "refused",
                 Outcome::Unknown => "unknown",
+                _ => {
+                    *answered.entry(operation.action.name()).or_default() += 1;
+                    "definite"
+                }
             };
-            *counts.entry(key).or_default() += 1;
+            *outcomes.entry(outcome).or_default() += 1;
         }
-        counts
+        (outcomes, answered)
     }
 }

@@ -6,6 +6,7 @@
 pub mod applied;
 pub mod collected;
 pub mod converges;
+pub mod counters;
 pub mod deleted;
 pub mod named;
 pub mod readable;

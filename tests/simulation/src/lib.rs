@@ -13,18 +13,21 @@
 //! | `cluster`, `machine` | the machines, and what runs on them |
 //! | `disk`, `stores`, `network` | what the code under test stands on |
 //! | `workload`, `faults` | what clients do, and what goes wrong |
-//! | `history`, `observer` | what was seen |
+//! | `history`, `contents`, `observer` | what was seen |
+//! | `naive` | what an object is, told simply: what was seen must fit it |
 //! | `invariant` | the checkers, a file for each invariant |
 
 #[cfg(not(tokio_unstable))]
 compile_error!("build in tests/simulation, whose .cargo/config.toml sets what turmoil needs");
 
 pub mod cluster;
+pub mod contents;
 pub mod disk;
 pub mod faults;
 pub mod history;
 pub mod invariant;
 pub mod machine;
+pub mod naive;
 pub mod network;
 pub mod observer;
 pub mod random;

@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use transport::{AccessKey, App, Connect, HttpPool, Keys, Secret};
+use transport::{AccessKey, App, Connect, Gate, HttpPool, Keys, Secret};
 
 /// When simulations begin, in microseconds since 1970.
 const EPOCH_MICROS: u64 = 1_800_000_000_000_000;
@@ -233,6 +233,8 @@ impl Machine {
         config.log_segment_bytes = 64 * 1024;
         config.reserve_bytes = 1024 * 1024;
         let clock = self.0.clock.clone();
+        let seconds = clock.clone();
+        let gate = Gate::new(&Site::keys(), Arc::new(move || seconds.micros() / 1_000_000));
         let seams = meta::Seams {
             disk: Arc::new(self.0.platter.boot()),
             connector: site.connector.clone(),
@@ -245,7 +247,7 @@ impl Machine {
             let node = node.clone();
             Arc::new(move || node.ready())
         };
-        let app = App::new(Site::key(), Services::routes(node.clone()), None, health, None);
+        let app = App::new(gate, Services::routes(node.clone()), None, health, None);
         let listener = SimListener::bind().await.map_err(failed)?;
         let serving = transport::serve(listener, app, pending(), Duration::ZERO);
         let work = async {

@@ -1,14 +1,22 @@
 //! Runs many seeds on all cores, or tells the story of one.
 
-use simulation::run::{Options, Verdict, run};
-use std::{
-    process::ExitCode,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+use parking_lot::Mutex;
+use simulation::{
+    invariant::Invariant,
+    run::{Options, Verdict, run},
 };
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Violations of one seed that are told: what breaks first often breaks the rest.
+const MOST_TOLD: usize = 4;
+
+/// Seeds between two lines that say how far it is.
+const PROGRESS: u64 = 100;
 
 const USAGE: &str = "usage: tests/simulate COUNT [--from SEED] [--threads N]   run COUNT seeds
        tests/simulate --seed SEED                        run one, and tell what happens";
@@ -58,9 +66,56 @@ fn tell(seed: u64) -> ExitCode {
     if verdict.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What came of many seeds.
+#[derive(Default)]
+struct Tally {
+    done: u64,
+    violated: BTreeMap<u64, BTreeSet<Invariant>>,
+    events: u64,
+    simulated: Duration,
+    operations: BTreeMap<&'static str, u64>,
+    answered: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, verdict: &Verdict) {
+        self.done += 1;
+        self.events += verdict.events;
+        self.simulated += verdict.simulated;
+        for (sums, counts) in
+            [(&mut self.operations, &verdict.operations), (&mut self.answered, &verdict.answered)]
+        {
+            counts.iter().for_each(|(key, count)| *sums.entry(key).or_default() += count);
+        }
+        if !verdict.violations.is_empty() {
+            let which = verdict.violations.iter().map(|v| v.invariant).collect();
+            self.violated.insert(verdict.seed, which);
+        }
+    }
+
+    /// The last lines, and whether all is well.
+    fn close(&self, from: u64, count: u64, seconds: f64) -> ExitCode {
+        let Self { done, violated, events, simulated, operations, answered } = self;
+        println!("operations {operations:?}; definite answers {answered:?}");
+        for (seed, invariants) in violated {
+            println!("seed {seed} violates {invariants:?}: tests/simulate --seed {seed}");
+        }
+        println!(
+            "simulation: {done} of {count} seeds from {from} on, {} with a violation; {events} \
+             events in {} simulated hours; {seconds:.0} s, {:.2} s a seed",
+            violated.len(),
+            simulated.as_secs() / 3600,
+            seconds / (*done).max(1) as f64
+        );
+        let well = violated.is_empty() && *done == count;
+        if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
 fn many(from: u64, count: u64, threads: u64) -> ExitCode {
     let started = Instant::now();
-    let (next, violated) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let seconds = || started.elapsed().as_secs_f64();
+    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -70,32 +125,25 @@ fn many(from: u64, count: u64, threads: u64) -> ExitCode {
                         return;
                     }
                     let verdict = run(from + n, &Options::default());
+                    let mut tally = tally.lock();
+                    tally.add(&verdict);
                     if !verdict.violations.is_empty() {
                         report(&verdict);
-                        if let Ok(mut violated) = violated.lock() {
-                            violated.push(verdict.seed);
-                        }
                     }
-                    if (n + 1).is_multiple_of(100) || n + 1 == count {
-                        let seconds = started.elapsed().as_secs_f64();
-                        let failed = violated.lock().map_or(0, |v| v.len());
+                    if tally.done.is_multiple_of(PROGRESS) {
+                        let (done, violated, seconds) =
+                            (tally.done, tally.violated.len(), seconds());
                         println!(
-                            "{} of {count} seeds, {failed} with a violation, {seconds:.0} s, {:.2} s each",
-                            n + 1,
-                            seconds / (n + 1) as f64
+                            "{done} of {count} seeds, {violated} with a violation, \
+                             {seconds:.0} s, {:.2} s each",
+                            seconds / done as f64
                         );
                     }
                 }
             });
         }
     });
-    let violated = violated.into_inner().unwrap_or_default();
-    if violated.is_empty() {
-        println!("{count} seeds from {from} on violate nothing");
-        return ExitCode::SUCCESS;
-    }
-    println!("violated by seeds {violated:?}; see what happens with tests/simulate --seed SEED");
-    ExitCode::FAILURE
+    tally.into_inner().close(from, count, seconds())
 }
 
 fn report(verdict: &Verdict) {
@@ -106,8 +154,11 @@ fn report(verdict: &Verdict) {
         violations.len(),
         &hash[..16]
     );
-    for violation in violations {
+    for violation in violations.iter().take(MOST_TOLD) {
         println!("  {violation}");
+    }
+    if let more @ 1.. = violations.len().saturating_sub(MOST_TOLD) {
+        println!("  and {more} more");
     }
     if !violations.is_empty() {
         println!("  to see it again: tests/simulate --seed {seed}");

@@ -4,13 +4,16 @@ use crate::{
     cluster::{Cluster, Size},
     faults::{Menu, Schedule},
     history::History,
-    invariant::{Invariant, Violation, applied, converges, deleted, readable},
+    invariant::{Invariant, Violation, applied, converges, counters, deleted, readable},
     observer::Observer,
     random::Rng,
     workload::{Mischief, Worker},
 };
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+/// Who brings a cluster up.
+const FOUNDER: &str = "founder";
 
 /// How long the cluster may take to come up.
 const START: Duration = Duration::from_secs(60);
@@ -85,7 +88,9 @@ pub struct Verdict {
     /// How long it was.
     pub simulated: Duration,
     /// Operations by how they ended.
-    pub operations: BTreeMap<&'static str, u32>,
+    pub operations: BTreeMap<&'static str, u64>,
+    /// Operations by what they were, if they had a definite answer.
+    pub answered: BTreeMap<&'static str, u64>,
     /// The end of the story, if it was to be told.
     pub story: Vec<String>,
 }
@@ -125,6 +130,7 @@ fn run_here(seed: u64, options: &Options) -> Verdict {
             observer.violated(Invariant::Converges, what);
         }
     }
+    let mut contents = history.contents();
     for (object, operations) in history.by_object() {
         let told = |invariant, what: Option<String>| {
             if let Some(what) = what {
@@ -133,16 +139,18 @@ fn run_here(seed: u64, options: &Options) -> Verdict {
         };
         told(Invariant::Readable, readable::check(&operations));
         told(Invariant::Deleted, deleted::check(&operations));
-        told(Invariant::Applied, applied::check(&operations));
+        told(Invariant::Applied, applied::check(&operations, &mut contents));
     }
     let (hash, events) = observer.summary();
+    let (operations, answered) = history.counts();
     Verdict {
         seed,
         violations: observer.violations(),
         hash,
         events,
         simulated,
-        operations: history.counts(),
+        operations,
+        answered,
         story: observer.story(),
     }
 }
@@ -211,7 +219,7 @@ impl Life<'_, '_> {
         }
     }
 
-    fn worker(&mut self, name: &str) -> Result<Worker, String> {
+    fn worker(&mut self, name: &str, founds: bool) -> Result<Worker, String> {
         let site = self.cluster.site.clone();
         let worker = Worker::new(
             name,
@@ -219,6 +227,7 @@ impl Life<'_, '_> {
             self.history.clone(),
             self.rng.fork(name),
             self.options.mischief,
+            founds,
         );
         self.cluster.clients.push(name.to_owned());
         worker.map_err(|error| error.to_string())
@@ -234,7 +243,7 @@ impl Life<'_, '_> {
     where
         F: Future<Output = Result<(), client::Error>> + 'static,
     {
-        let (work, done) = (work(self.worker(name)?), done.clone());
+        let (work, done) = (work(self.worker(name, name == FOUNDER)?), done.clone());
         self.cluster.sim.client(name.to_owned(), async move {
             work.await?;
             *done.lock() += 1;
@@ -247,7 +256,7 @@ impl Life<'_, '_> {
     fn start(&mut self) -> Result<(), String> {
         let done = Flag::default();
         let volumes = self.cluster.volumes();
-        self.client("founder", &done, |worker| async move { worker.prepare(volumes).await })?;
+        self.client(FOUNDER, &done, |worker| async move { worker.prepare(volumes).await })?;
         self.until("a cluster", START, &mut None, |_| *done.lock() == 1)?;
         self.meddle(Moment::Up);
         Ok(())
@@ -293,6 +302,11 @@ impl Life<'_, '_> {
         let settled = self.until("quiet", SETTLE, &mut None, quiet);
         if let Some(what) = converges::hashes(&self.cluster.machines) {
             self.cluster.site.observer.violated(Invariant::Replicas, what);
+        }
+        if settled.is_ok()
+            && let Some(what) = counters::check(&self.cluster.machines)
+        {
+            self.cluster.site.observer.violated(Invariant::Converges, what);
         }
         settled.map_err(|error| {
             format!("{error}: {}", converges::check(&self.cluster.machines).unwrap_or_default())

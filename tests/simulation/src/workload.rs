@@ -1,15 +1,19 @@
 //! What clients do: a mixture of everything, on few objects, so that they get in each other's way.
 
+mod changes;
+mod looks;
+
 use crate::{
-    history::{Action, Content, History, Outcome},
+    contents::Content,
+    history::{History, Outcome},
     machine::Site,
     network::SimConnect,
     random::Rng,
 };
 use bytes::Bytes;
 use client::{
-    AccountName, ByteRange, Client, ContainerName, Error, ErrorKind, ListedName, ObjectName,
-    PolicyName, Source, Version, Versioning,
+    AccountName, Client, ContainerName, Error, ErrorKind, ObjectName, PolicyName, Role, Source,
+    UserKey, UserName, Version, Versioning,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -32,8 +36,24 @@ const CONTAINERS: [(&str, &str, Versioning); 4] = [
     (KEPT, "EC22", Versioning::Unlimited),
 ];
 
-/// The container that keeps every version.
+/// The container that keeps every version. Its contents are never changed, only removed.
 pub const KEPT: &str = "kept";
+
+/// The account.
+pub const ACCOUNT: &str = "account";
+
+/// The user as whom clients work, one of the account.
+const USER: &str = "account:worker";
+
+/// Whether an object's container keeps versions.
+pub fn keeps_versions(object: &str) -> bool {
+    object.split('/').next() == Some(KEPT)
+}
+
+/// The names of all containers.
+pub fn containers() -> impl Iterator<Item = &'static str> {
+    CONTAINERS.into_iter().map(|(name, ..)| name)
+}
 
 /// Every object that clients touch.
 pub fn objects() -> Vec<String> {
@@ -62,7 +82,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A client of a cluster.
+    /// A client of a cluster: as the user whom the founder makes, or as the founder, who shows
+    /// the key of the daemons.
     ///
     /// # Errors
     /// A defect: its configuration is not valid.
@@ -72,18 +93,22 @@ impl Worker {
         history: History,
         rng: Rng,
         mischief: Mischief,
+        founds: bool,
     ) -> Result<Self, Error> {
         let random = Mutex::new(rng.fork("client"));
         let client = Client::builder()
             .seeds(site.metas.iter().cloned())
-            .access_key(Site::key())
             .connector(Arc::new(SimConnect::flaky(site.flakiness.clone(), rng.fork("breaks"))))
             .random(Arc::new(move |buffer| random.lock().fill(buffer)))
             .deadline(DEADLINE)
-            .upload_memory_bytes(64 << 20)
-            .build()?;
+            .upload_memory_bytes(64 << 20);
+        let client = match founds {
+            true => client.access_key(Site::key()),
+            false => client.user(USER.parse()?, user_key()),
+        };
+        let client = client.build()?;
         site.clients.lock().push(client.clone());
-        let account = "account".parse()?;
+        let account = ACCOUNT.parse()?;
         let (name, rng) = (name.to_owned(), Arc::new(Mutex::new(rng)));
         Ok(Self { name, client, history, rng, account, mischief })
     }
@@ -92,7 +117,7 @@ impl Worker {
         self.rng.lock().below(bound)
     }
 
-    /// Waits until so many volumes are up, then creates the containers.
+    /// Waits until so many volumes are up, then creates the user and the containers.
     pub async fn prepare(&self, volumes: usize) -> Result<(), Error> {
         loop {
             let up = match self.client.cluster().map().await {
@@ -103,6 +128,14 @@ impl Worker {
                 break;
             }
             sleep(Duration::from_millis(200)).await;
+        }
+        let user: UserName = USER.parse()?;
+        let users = self.client.users();
+        loop {
+            match users.create(&user, Role::Member, &user_key()).await {
+                Ok(()) | Err(Error::AlreadyExists(_)) => break,
+                Err(_) => sleep(Duration::from_millis(200)).await,
+            }
         }
         for (name, policy, versioning) in CONTAINERS {
             let (name, policy): (ContainerName, PolicyName) = (name.parse()?, policy.parse()?);
@@ -122,13 +155,21 @@ impl Worker {
         for _ in 0..operations {
             sleep(Duration::from_millis(self.below(300))).await;
             let objects = objects();
-            let object = &objects[self.below(objects.len() as u64) as usize];
+            let object = self.pick(&objects);
             match self.below(100) {
-                0..40 => self.put(object).await,
-                40..60 => self.get(object).await,
-                60..67 => self.get_range(object).await,
-                67..80 => self.delete(object).await,
-                80..90 => self.show(object).await,
+                0..26 => self.put(object).await,
+                26..36 => self.append(self.pick_changing(&objects)).await,
+                36..43 => self.truncate(self.pick_changing(&objects)).await,
+                43..46 => self.drain(self.pick_changing(&objects)).await,
+                46..56 => self.read(object, None).await,
+                56..62 => self.read_range(object).await,
+                62..65 => self.read_version().await,
+                65..73 => self.delete(object).await,
+                73..76 => self.remove_version().await,
+                76..78 => self.purge().await,
+                78..82 => self.link(object).await,
+                82..85 => self.link_latest(object).await,
+                85..91 => self.show(object).await,
                 _ => {
                     let (container, ..) = CONTAINERS[self.below(CONTAINERS.len() as u64) as usize];
                     self.list(container, 1 + self.below(2 * OBJECTS)).await;
@@ -137,16 +178,44 @@ impl Worker {
         }
     }
 
+    fn pick<'a>(&self, objects: &'a [String]) -> &'a str {
+        &objects[self.below(objects.len() as u64) as usize]
+    }
+
+    /// An object whose content may change.
+    fn pick_changing<'a>(&self, objects: &'a [String]) -> &'a str {
+        loop {
+            let object = self.pick(objects);
+            if !keeps_versions(object) {
+                return object;
+            }
+        }
+    }
+
+    /// A version that was acknowledged.
+    fn pick_version(&self) -> Option<(String, Version, Content)> {
+        let versions = self.history.versions(KEPT);
+        self.rng.lock().pick(&versions).cloned()
+    }
+
     /// Looks at everything.
     pub async fn look_at_all(&self) {
         for object in objects() {
-            self.get(&object).await;
+            self.read(&object, None).await;
         }
-        for (object, version, content) in self.history.versions(KEPT) {
-            self.get_version(&object, version, content).await;
+        for (object, version, _) in self.history.versions(KEPT) {
+            self.look_at(&object, version).await;
         }
-        for (container, ..) in CONTAINERS {
+        for container in containers() {
             self.list(container, 1000).await;
+        }
+    }
+
+    /// A source of a content, in one piece or in several.
+    fn source(&self, bytes: Bytes) -> Source {
+        match self.below(3) {
+            0 => in_pieces(bytes, Duration::from_millis(self.below(40))),
+            _ => Source::from(bytes),
         }
     }
 
@@ -168,156 +237,6 @@ impl Worker {
         rng.fill(&mut content[end..]);
         content.into()
     }
-
-    async fn put(&self, object: &str) {
-        let bytes = self.content();
-        let content = self.history.know(bytes.clone());
-        let ticket = self.history.invoke(&self.name, object, Action::Put(content));
-        let (container, name) = parse(object);
-        let source = match self.below(3) {
-            0 => in_pieces(bytes, Duration::from_millis(self.below(40))),
-            _ => Source::from(bytes),
-        };
-        let put = self.client.put_object(&self.account, &container, &name, source);
-        match within(put.autocreate(false).into_future()).await {
-            Ok(stored) => {
-                let why = format!("version {} tolerates {}", stored.version, stored.tolerance);
-                self.history.stored(object, stored.version, content);
-                self.history.complete(ticket, Outcome::Done, &why);
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                self.history.complete(ticket, Outcome::Exists, &error);
-            }
-            Err(error) => self.history.complete(ticket, unsuccessful(&error), &error),
-        }
-    }
-
-    async fn delete(&self, object: &str) {
-        let ticket = self.history.invoke(&self.name, object, Action::Delete);
-        let (container, name) = parse(object);
-        let delete = self.client.delete_object(&self.account, &container, &name);
-        match within(delete.into_future()).await {
-            Ok(_) => self.history.complete(ticket, Outcome::Done, &""),
-            Err(error) => self.history.complete(ticket, missing_or(&error), &error),
-        }
-    }
-
-    async fn show(&self, object: &str) {
-        let ticket = self.history.invoke(&self.name, object, Action::Look);
-        let (container, name) = parse(object);
-        let show = self.client.show_object(&self.account, &container, &name);
-        match within(show.into_future()).await {
-            Ok(shown) => {
-                let found = found(shown.entry.hash.map(|hash| hash.0));
-                self.history.complete(ticket, found, &"shown");
-            }
-            Err(error) => self.history.complete(ticket, missing_or(&error), &error),
-        }
-    }
-
-    async fn get(&self, object: &str) {
-        self.read(object, None).await;
-    }
-
-    /// Reads a version that must be there.
-    async fn get_version(&self, object: &str, version: Version, content: Content) {
-        let (container, name) = parse(object);
-        let reading = async {
-            let get = self.client.get_object(&self.account, &container, &name);
-            let download = get.version(version).await?;
-            let range = download.ranges().first().cloned().unwrap_or(0..0);
-            Ok((range, self.collect(download).await?))
-        };
-        match within(reading).await {
-            Ok((range, bytes)) => self.history.given(object, content, range, &bytes),
-            Err(error) => self.history.lost(object, version, &error),
-        }
-    }
-
-    async fn get_range(&self, object: &str) {
-        let first = self.below(1000);
-        let range = (first, first + self.below(200_000));
-        self.read(object, Some(range.into())).await;
-    }
-
-    async fn read(&self, object: &str, range: Option<ByteRange>) {
-        let ticket = self.history.invoke(&self.name, object, Action::Look);
-        let (container, name) = parse(object);
-        let reading = async {
-            let get = self.client.get_object(&self.account, &container, &name);
-            let get = if let Some(range) = range { get.range(range) } else { get };
-            let download = get.await?;
-            let hash = download.object().entry.hash.map(|hash| hash.0);
-            let range = download.ranges().first().cloned().unwrap_or(0..0);
-            Ok((hash, range, self.collect(download).await))
-        };
-        let (outcome, why) = match within(reading).await {
-            Ok((hash, range, Ok(bytes))) => {
-                let outcome = found(hash);
-                if let Outcome::Found(content) = outcome {
-                    self.history.given(object, content, range, &bytes);
-                }
-                (outcome, format!("{} bytes", bytes.len()))
-            }
-            // It was found, and its bytes were not to be had.
-            Ok((_, _, Err(error))) => (Outcome::Unknown, format!("cannot be read: {error}")),
-            Err(error @ Error::RangeNotSatisfiable { .. }) => (Outcome::Unknown, error.to_string()),
-            Err(error) => (missing_or(&error), error.to_string()),
-        };
-        self.history.complete(ticket, outcome, &why);
-    }
-
-    async fn collect(&self, download: client::Download) -> Result<Vec<u8>, Error> {
-        use futures::StreamExt;
-        let (mut download, mut all) = (download, Vec::new());
-        while let Some(piece) = download.next().await {
-            match piece {
-                Ok(piece) => all.extend_from_slice(&piece),
-                Err(_) if self.mischief.swallows_errors => break,
-                Err(error) => return Err(error),
-            }
-        }
-        if let (true, Some(last)) = (self.mischief.garbles, all.last_mut()) {
-            *last ^= 1;
-        }
-        Ok(all)
-    }
-
-    /// Lists a container, page by page: a look at each of its objects, if all pages came.
-    async fn list(&self, container: &str, limit: u64) {
-        let all = objects();
-        let here = all.iter().filter(|o| o.starts_with(&format!("{container}/")));
-        let looks: Vec<_> =
-            here.map(|o| (o, self.history.invoke(&self.name, o, Action::Look))).collect();
-        let Ok(place) = container.parse() else { return };
-        let listing = within(async {
-            let mut listed = Vec::new();
-            let mut marker = String::new();
-            loop {
-                let query = self.client.list_objects(&self.account, &place);
-                let page = query.limit(limit as u32).marker(marker.as_str()).await?;
-                listed.extend(page.items.into_iter().filter_map(|item| match item {
-                    ListedName::Entry(entry) => Some(entry),
-                    ListedName::Prefix(_) => None,
-                }));
-                match page.next {
-                    Some(next) => marker = next.0,
-                    None => return Ok(listed),
-                }
-            }
-        });
-        let listed = listing.await;
-        for (object, ticket) in looks {
-            let Ok(listed) = &listed else {
-                self.history.complete(ticket, Outcome::Unknown, &"not listed");
-                continue;
-            };
-            let entry = listed.iter().find(|e| object.ends_with(&format!("/{}", e.name)));
-            let outcome =
-                entry.map_or(Outcome::Missing, |entry| found(entry.hash.map(|hash| hash.0)));
-            self.history.complete(ticket, outcome, &"listed");
-        }
-    }
 }
 
 /// Bounds a wait: what is later than that is not known.
@@ -326,12 +245,9 @@ async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Er
     timeout(PATIENCE, call).await.map_err(late)?
 }
 
-fn found(hash: Option<[u8; 32]>) -> Outcome {
-    hash.map_or(Outcome::Unknown, |hash| Outcome::Found(Content::of_hash(&hash)))
-}
-
 fn unsuccessful(error: &Error) -> Outcome {
     match error.kind() {
+        ErrorKind::Drained => Outcome::Drained,
         ErrorKind::Indeterminate => Outcome::Unknown,
         _ => Outcome::Refused,
     }
@@ -342,6 +258,10 @@ fn missing_or(error: &Error) -> Outcome {
         Error::NoSuchObject(_) => Outcome::Missing,
         error => unsuccessful(error),
     }
+}
+
+fn user_key() -> UserKey {
+    UserKey::generate([7; 32])
 }
 
 /// A source that gives its bytes in pieces, with pauses.

@@ -1,8 +1,8 @@
 //! 8. Once faults stop, everything becomes whole and quiet.
 //!
 //! Within a bounded time after the last fault all replicas of a partition have applied the same
-//! and hash to the same; the queues of chunks to delete and of news for accounts are empty; and a
-//! container counts what it holds. What is queued for repair must be repaired.
+//! and hash to the same; the queues of chunks to delete and of news for accounts are empty. Then
+//! everything [counts what it holds](super::counters). What is queued for repair must be repaired.
 
 use crate::machine::Machine;
 use state::read;
@@ -18,16 +18,21 @@ const REPAIRS: bool = false;
 
 /// What is not as it should become, if anything.
 pub fn check(machines: &[Machine]) -> Option<String> {
+    partitions(machines).iter().find_map(|(partition, replicas)| {
+        let what = agree(replicas).or_else(|| quiet(&replicas[0].1))?;
+        Some(format!("{partition}: {what}"))
+    })
+}
+
+/// The replicas of each partition, by their nodes.
+pub fn partitions(machines: &[Machine]) -> BTreeMap<String, Vec<(&str, Arc<MemoryStore>)>> {
     let mut partitions: BTreeMap<String, Vec<(&str, Arc<MemoryStore>)>> = BTreeMap::new();
     for machine in machines {
         for (partition, store) in machine.stores().map(|s| s.all()).unwrap_or_default() {
             partitions.entry(partition).or_default().push((machine.name(), store));
         }
     }
-    partitions.iter().find_map(|(partition, replicas)| {
-        let what = agree(replicas).or_else(|| quiet(&replicas[0].1))?;
-        Some(format!("{partition}: {what}"))
-    })
+    partitions
 }
 
 /// What the replicas differ in.

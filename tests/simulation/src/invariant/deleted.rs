@@ -1,22 +1,28 @@
 //! 2. A deleted version never comes back; an overwritten one never shows through.
 //!
 //! A look at an object that begins after a delete or an overwrite was acknowledged must not find
-//! what that removed: a content whose put had been answered before the removal began, and that
-//! nobody put again.
+//! what that removed: a content whose writes had all been answered before the removal began. (An
+//! object one of whose versions is removed shows the one before: that is for invariant 7.)
 
 use crate::history::{Action, Operation, Outcome};
 
 /// What is wrong with an object's history, if anything.
 pub fn check(operations: &[Operation]) -> Option<String> {
+    let uncovers =
+        |o: &Operation| matches!(o.action, Action::Remove(_)) && o.outcome != Outcome::Refused;
+    if operations.iter().any(uncovers) {
+        return None;
+    }
     for look in operations {
         let (Action::Look, Outcome::Found(content)) = (look.action, look.outcome) else { continue };
+        let writes = [Action::Put(content), Action::Append(content)];
         let puts = operations
             .iter()
-            .filter(|o| o.action == Action::Put(content) && !matches!(o.outcome, Outcome::Refused));
+            .filter(|o| writes.contains(&o.action) && !matches!(o.outcome, Outcome::Refused));
         let puts: Vec<_> = puts.collect();
         let removal = operations.iter().find(|o| {
             o.outcome == Outcome::Done
-                && o.action != Action::Look
+                && matches!(o.action, Action::Put(_) | Action::Delete)
                 && o.action != Action::Put(content)
                 && o.returned < look.invoked
                 && !puts.is_empty()
