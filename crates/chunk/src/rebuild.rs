@@ -85,36 +85,51 @@ impl Rebuilder {
     async fn run(&self, volume: &Volume, wanted: &Wanted, run: &Run) -> Result<Rebuilt, Error> {
         let deadline = wanted.deadline.min(MAX_DEADLINE);
         let _turn = run.turn().await;
-        let work = async {
-            let _permit = self.turns.acquire().await;
-            let _under_way = volume.health().admit()?;
-            self.make(volume, wanted).await
-        };
-        let made = tokio::select! {
-            made = timeout(deadline, work) => made.map_err(|_| late(wanted, deadline))??,
-            () = run.cancelled() => {
-                let why = format!("the rebuild of {} was cancelled: it is to be deleted", wanted.name);
-                return Err(Error::new(ErrorKind::Conflict, Subject::Chunk, why));
-            }
-        };
-        match made {
-            Made::There(rebuilt) => Ok(rebuilt),
-            Made::Written(writer, rebuilt) => {
-                // Not cut short: what a deletion waits for must be over when it is said to be.
-                writer.commit().await?;
-                metrics::counter!("cairn_chunk_rebuilds_total").increment(1);
-                metrics::counter!("cairn_chunk_rebuild_bytes_total").increment(rebuilt.bytes);
-                Ok(rebuilt)
+        let mut twins = true;
+        loop {
+            let work = async {
+                let _permit = self.turns.acquire().await;
+                let _under_way = volume.health().admit()?;
+                self.make(volume, wanted, twins).await
+            };
+            let made = tokio::select! {
+                made = timeout(deadline, work) => made.map_err(|_| late(wanted, deadline))??,
+                () = run.cancelled() => {
+                    let name = wanted.name;
+                    let why = format!("the rebuild of {name} was cancelled: it is to be deleted");
+                    return Err(Error::new(ErrorKind::Conflict, Subject::Chunk, why));
+                }
+            };
+            // What gives the chunk its name is not cut short: a deletion that waits for the end of
+            // the rebuild must find it.
+            match made {
+                Made::There(bytes) => return Ok(Rebuilt { bytes, read: 0, lost: Vec::new() }),
+                Made::Twin(twin) => match volume.engine()?.clone_chunk(&twin, &wanted.name).await {
+                    Ok(bytes) => return Ok(Rebuilt { bytes, read: 0, lost: Vec::new() }),
+                    Err(error @ (VolumeError::Failed { .. } | VolumeError::Unsettled { .. })) => {
+                        return Err(error.into());
+                    }
+                    Err(error) => {
+                        tracing::debug!(%twin, %error, "a twin is not cloned");
+                        twins = false;
+                    }
+                },
+                Made::Written(writer, rebuilt) => {
+                    writer.commit().await?;
+                    metrics::counter!("cairn_chunk_rebuilds_total").increment(1);
+                    metrics::counter!("cairn_chunk_rebuild_bytes_total").increment(rebuilt.bytes);
+                    return Ok(rebuilt);
+                }
             }
         }
     }
 
-    async fn make(&self, volume: &Volume, wanted: &Wanted) -> Result<Made, Error> {
+    async fn make(&self, volume: &Volume, wanted: &Wanted, twins: bool) -> Result<Made, Error> {
         if let Some(bytes) = there(volume, wanted).await? {
-            return Ok(Made::There(Rebuilt { bytes, read: 0, lost: Vec::new() }));
+            return Ok(Made::There(bytes));
         }
-        if let Some(bytes) = clone_twin(volume, wanted).await? {
-            return Ok(Made::There(Rebuilt { bytes, read: 0, lost: Vec::new() }));
+        if twins && let Some(twin) = find_twin(volume, wanted).await? {
+            return Ok(Made::Twin(twin));
         }
         // The same chunk elsewhere is the cheapest source, but nothing of it proves that its
         // stripes are those of the others: if it fails the last check, they decide.
@@ -157,8 +172,10 @@ impl Rebuilder {
 }
 
 enum Made {
-    /// It exists, durably.
-    There(Rebuilt),
+    /// It exists, durably, with so many bytes.
+    There(u64),
+    /// The volume has the same bytes under another name.
+    Twin(ChunkName),
     /// It has everything but its name.
     Written(Box<dyn ChunkWriter>, Rebuilt),
 }
@@ -211,27 +228,18 @@ async fn there(volume: &Volume, wanted: &Wanted) -> Result<Option<u64>, Error> {
     }
 }
 
-/// Clones a chunk of this volume that has the wanted bytes under another name: of the object it
-/// was linked from or to, or of a rebuild whose outcome was not known.
-async fn clone_twin(volume: &Volume, wanted: &Wanted) -> Result<Option<u64>, Error> {
+/// A chunk of this volume that has the wanted bytes under another name: of the object it was
+/// linked from or to, or of a rebuild whose outcome was not known.
+async fn find_twin(volume: &Volume, wanted: &Wanted) -> Result<Option<ChunkName>, Error> {
     let engine = volume.engine()?;
     for prefix in wanted.twin_prefixes() {
         // An index that is not whole yet finds none, which costs the reads and no more.
         let Ok(names) = engine.list(&prefix, MAX_TWINS).await else { continue };
         for twin in names.into_iter().filter(|name| name.to_string().starts_with(&prefix)) {
-            let whole = match verify(volume, &twin).await {
-                Ok(footer) => wanted.is_footer(&footer),
-                Err(_) => false,
-            };
-            if !whole {
-                continue;
-            }
-            match engine.clone_chunk(&twin, &wanted.name).await {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error @ (VolumeError::Failed { .. } | VolumeError::Unsettled { .. })) => {
-                    return Err(error.into());
-                }
-                Err(error) => tracing::debug!(%twin, %error, "a twin is not cloned"),
+            if let Ok(footer) = verify(volume, &twin).await
+                && wanted.is_footer(&footer)
+            {
+                return Ok(Some(twin));
             }
         }
     }

@@ -73,6 +73,10 @@ pub struct RepairStatus {
     pub paused: Option<String>,
     /// Why the last try failed, if one did.
     pub trouble: Option<String>,
+    /// Metachunks that no volume can take a chunk of, until another one comes.
+    pub without_target: u64,
+    /// Metachunks of which too few chunks are left, unless a volume comes back.
+    pub unreadable: u64,
 }
 
 /// A partition's search for the chunks of a lost volume.
@@ -244,6 +248,8 @@ impl From<v1::node_status::Repairs> for RepairStatus {
             postponed: m.postponed,
             paused: said(m.paused),
             trouble: said(m.trouble),
+            without_target: m.without_target,
+            unreadable: m.unreadable,
         }
     }
 }

@@ -34,7 +34,10 @@ where
     // From here on the chunks may be part of a version.
     let chunks = traces.disarm();
     let error = match send(metadata.clone()).await {
-        Ok(answer) => return Ok(answer),
+        Ok(answer) => {
+            traces.restore_unnamed();
+            return Ok(answer);
+        }
         Err(error) => error,
     };
     if blobs.is_empty() {
@@ -53,8 +56,9 @@ where
                 error
             })
         }
-        // It was committed after all: the same request gets the answer that was lost.
-        Err(Error::Conflict(_) | Error::AlreadyExists(_)) if outcome_open => {
+        // It was committed after all: the same request gets the answer that was lost, if it is
+        // kept still. A refusal came from a try behind the one that committed it.
+        Err(Error::Conflict(_) | Error::AlreadyExists(_)) => {
             let again = send(metadata.without_end()).await;
             again.map_err(|again| {
                 Error::indeterminate(format!(

@@ -43,6 +43,8 @@ pub(crate) struct Copy<'a> {
     extents: Vec<Extent>,
     failures: Vec<VolumeFailure>,
     missing: bool,
+    /// Copies that failed, and may come to be all the same.
+    failed: Vec<Task>,
 }
 
 impl<'a> Copy<'a> {
@@ -65,7 +67,15 @@ impl<'a> Copy<'a> {
             ..extent.clone()
         });
         let extents = extents.collect();
-        Self { client, names, traces, extents, failures: Vec::new(), missing: false }
+        Self {
+            client,
+            names,
+            traces,
+            extents,
+            failures: Vec::new(),
+            missing: false,
+            failed: Vec::new(),
+        }
     }
 
     /// Whether a chunk was not where the table says, so that it is worth a second look.
@@ -91,7 +101,7 @@ impl<'a> Copy<'a> {
             })
             .buffer_unordered(COPIES_AT_ONCE);
         while let Some((task, result)) = copies.next().await {
-            let Task { extent, number, position, volume, .. } = task;
+            let Task { extent, number, position, ref volume, .. } = task;
             let (reason, full) = match result {
                 Ok(()) => {
                     let row = &mut self.extents[extent].metachunks[number];
@@ -104,8 +114,9 @@ impl<'a> Copy<'a> {
                 }
                 Err(NotCopied::Failed { reason, full }) => (reason, full),
             };
-            let address = volume.address;
+            let address = volume.address.clone();
             self.failures.push(VolumeFailure { volume: volume.id, address, reason, full });
+            self.failed.push(task);
         }
     }
 
@@ -147,6 +158,13 @@ impl<'a> Copy<'a> {
                 }
             }
         }
+        let is_unnamed = |task: &Task| {
+            let row = &self.extents[task.extent].metachunks[task.number];
+            row.volumes[task.position] != Some(task.volume.id)
+        };
+        let leave =
+            |task: Task| (VolumeRef { leave: self.names.leave.clone(), ..task.volume }, task.to);
+        self.traces.leave_unnamed(self.failed.into_iter().filter(is_unnamed).map(leave));
         Ok((self.extents, self.failures))
     }
 }

@@ -160,7 +160,8 @@ impl LinkObject {
             return Err(no_content(&object));
         }
         let count = object.extents().len().max(1);
-        let prepare = || prepare_names(&self.place, count, object.entry.size, None);
+        let prepare =
+            || prepare_names(&self.place, count, object.entry.size, Some(&self.object), None);
         let names = match prepare().await {
             Err(Error::NoSuchContainer(_) | Error::NoSuchAccount(_)) if self.autocreate => {
                 self.place.create_container().await?;

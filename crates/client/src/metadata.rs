@@ -117,7 +117,8 @@ impl Refusal {
         match self.error.kind {
             Unauthenticated | Denied | Internal => false,
             Exhausted => self.error.subject != Subject::Node,
-            _ => true,
+            // A server whose map is old does not know the newest policies.
+            _ => self.error.subject != Subject::Policy,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct MetadataPlacer {
     pub(crate) size: Option<u64>,
     /// The blob of an upload under way; empty for its first call.
     pub(crate) blob: Vec<u8>,
+    /// The object that is written anew.
+    pub(crate) object: Option<ObjectName>,
     /// The object that the bytes are to be added to.
     pub(crate) append_to: Option<ObjectName>,
     /// What is written takes the place of more than it is.
@@ -50,6 +52,7 @@ impl MetadataPlacer {
             size: None,
             blob: Vec::new(),
             upload: Vec::new(),
+            object: None,
             append_to: None,
             shrinks: false,
         }
@@ -68,6 +71,7 @@ impl MetadataPlacer {
             blob: self.blob.clone(),
             metachunks: count,
             avoid: avoid.into_iter().map(|v| v.0).collect(),
+            object: self.object.as_ref().map(ToString::to_string),
             append_to: self.append_to.as_ref().map(ToString::to_string),
             shrinks: self.shrinks,
             upload: self.upload.clone(),
@@ -80,12 +84,13 @@ impl MetadataPlacer {
     }
 }
 
-/// Names for the copies of so many extents. `size` is that of the whole content; `job` makes the
-/// snapshot that the container is to become.
+/// Names for the copies of so many extents. `size` is that of the whole content, which is to be
+/// that of `object`; `job` makes the snapshot that the container is to become.
 pub(crate) async fn prepare_names(
     place: &Place,
     extents: usize,
     size: u64,
+    object: Option<&ObjectName>,
     job: Option<JobId>,
 ) -> Result<NewNames, Error> {
     let request = v1::PrepareRequest {
@@ -95,6 +100,7 @@ pub(crate) async fn prepare_names(
         // What the source holds may be more than its quota allows by now.
         shrinks: job.is_some(),
         blobs: extents as u32,
+        object: object.map(ToString::to_string),
         job: job.map(|job| job.0.to_vec()),
         ..Default::default()
     };

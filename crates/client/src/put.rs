@@ -283,6 +283,7 @@ impl Upload {
         let placer = MetadataPlacer {
             policy: self.policy.clone(),
             size,
+            object: (!self.append).then(|| self.object.clone()),
             append_to: self.append.then(|| self.object.clone()),
             ..MetadataPlacer::first(&self.place)
         };

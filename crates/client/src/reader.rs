@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use model::{BlobId, Method, Object, VolumeId};
+use model::{BlobId, Extent, Metachunk, Method, Object, VolumeId};
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -96,17 +96,23 @@ impl Reader {
     }
 
     async fn read(&mut self, ranges: Vec<Range<u64>>) -> Result<(), Error> {
-        for range in ranges {
-            for piece in pieces(&self.whereabouts.object, range) {
-                self.renew(&piece).await?;
-                let reader = MetachunkReader::new(
-                    &self.context,
-                    &mut self.whereabouts,
-                    piece.extent,
-                    piece.metachunk,
-                )?;
-                Box::pin(reader.read(piece.range, &mut self.sink)).await?;
+        // All of them, of one state of the object: it may be located again on the way, and each
+        // piece is then checked to be what it was.
+        let object = &self.whereabouts.object;
+        let pieces: Vec<Piece> =
+            ranges.into_iter().flat_map(|range| pieces(object, range)).collect();
+        for piece in pieces {
+            self.renew().await;
+            if !piece.is_in(&self.whereabouts.object) {
+                return Err(Error::unavailable("the object was replaced while it was read"));
             }
+            let reader = MetachunkReader::new(
+                &self.context,
+                &mut self.whereabouts,
+                piece.extent,
+                piece.metachunk,
+            )?;
+            Box::pin(reader.read(piece.range, &mut self.sink)).await?;
         }
         self.sink.flush().await?;
         self.sink.check_hash(&self.whereabouts.object)
@@ -116,16 +122,12 @@ impl Reader {
 impl Reader {
     /// Locates again before a metachunk, if that is due. Where nobody answers, what there is
     /// has to do: it is good for a while yet.
-    async fn renew(&mut self, piece: &Piece) -> Result<(), Error> {
-        if !self.whereabouts.is_stale() {
-            return Ok(());
+    async fn renew(&mut self) {
+        if self.whereabouts.is_stale()
+            && let Ok((object, volumes)) = self.context.contents.locate().await
+        {
+            self.whereabouts = Whereabouts::new(object, volumes);
         }
-        let Ok((object, volumes)) = self.context.contents.locate().await else { return Ok(()) };
-        if piece.shape(&object) != piece.shape(&self.whereabouts.object) {
-            return Err(Error::unavailable("the object was replaced while it was read"));
-        }
-        self.whereabouts = Whereabouts::new(object, volumes);
-        Ok(())
     }
 }
 
@@ -134,16 +136,33 @@ impl Reader {
 struct Piece {
     extent: usize,
     metachunk: u32,
+    shape: Shape,
     /// Within the metachunk.
     range: Range<u64>,
 }
 
+/// What a metachunk is, wherever its chunks are.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    origin: BlobId,
+    method: Method,
+    length: u64,
+}
+
+impl Shape {
+    fn new(extent: &Extent, row: &Metachunk) -> Self {
+        Self { origin: extent.origin, method: extent.method, length: row.length }
+    }
+}
+
 impl Piece {
-    /// What its metachunk is, wherever its chunks are.
-    fn shape(&self, object: &Object) -> Option<(BlobId, Method, u64)> {
-        let extent = object.extents().get(self.extent)?;
-        let row = extent.metachunks.get(self.metachunk as usize)?;
-        Some((extent.origin, extent.method, row.length))
+    /// Whether an object that was located later has the metachunk still.
+    fn is_in(&self, object: &Object) -> bool {
+        let extent = object.extents().get(self.extent);
+        let shape = extent.and_then(|extent| {
+            extent.metachunks.get(self.metachunk as usize).map(|row| Shape::new(extent, row))
+        });
+        shape.as_ref() == Some(&self.shape)
     }
 }
 
@@ -156,7 +175,8 @@ fn pieces(object: &Object, range: Range<u64>) -> Vec<Piece> {
             let end = start + row.length;
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
-                pieces.push(Piece { extent, metachunk, range: from - start..to - start });
+                let shape = Shape::new(table, row);
+                pieces.push(Piece { extent, metachunk, shape, range: from - start..to - start });
             }
             start = end;
         }

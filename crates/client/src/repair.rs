@@ -32,6 +32,8 @@ pub struct Repaired {
     pub after: Option<ChunkCheck>,
     /// Metachunks that still wait for repair.
     pub waiting: u64,
+    /// Those of them that nothing can be done about until a volume comes.
+    pub stuck: u64,
 }
 
 impl Repaired {
@@ -83,11 +85,12 @@ impl RepairObject {
     async fn run(self) -> Result<Repaired, Error> {
         let started = Instant::now();
         let (version, before) = self.check(self.version).await?;
-        let mut repaired = Repaired { version, before, after: None, waiting: 0 };
+        let mut repaired = Repaired { version, before, after: None, waiting: 0, stuck: 0 };
         loop {
-            repaired.waiting = self.ask(Some(version), None).await?.waiting;
+            let answer = self.ask(Some(version), None).await?;
+            (repaired.waiting, repaired.stuck) = (answer.waiting, answer.stuck);
             let over = started.elapsed() >= self.wait;
-            if repaired.waiting == 0 || over {
+            if repaired.waiting <= repaired.stuck || over {
                 break;
             }
             sleep(ASK_EVERY).await;

@@ -157,6 +157,8 @@ struct Driver {
     wanted: mpsc::UnboundedReceiver<(usize, u32)>,
     want: mpsc::UnboundedSender<(usize, u32)>,
     failures: Vec<VolumeFailure>,
+    /// Every chunk that was begun, and where.
+    opened: Vec<(VolumeRef, ChunkName)>,
 }
 
 impl Driver {
@@ -182,6 +184,7 @@ impl Driver {
             wanted,
             want,
             failures: Vec::new(),
+            opened: Vec::new(),
         }
     }
 
@@ -281,6 +284,11 @@ impl Driver {
                 Counters::add(&self.context.counters.positions_dropped, 1);
             }
             Command::Succeed(volumes) => {
+                let opened = std::mem::take(&mut self.opened).into_iter();
+                let is_unnamed = |(volume, chunk): &(VolumeRef, ChunkName)| {
+                    volumes.get(usize::from(chunk.position)).copied().flatten() != Some(volume.id)
+                };
+                self.context.traces.leave_unnamed(opened.filter(is_unnamed));
                 let failures = std::mem::take(&mut self.failures);
                 return ControlFlow::Break(Some(RowOutcome { volumes, failures }));
             }
@@ -320,6 +328,7 @@ impl Driver {
             write: self.write,
         };
         self.context.traces.add(volume.clone(), chunk);
+        self.opened.push((volume.clone(), chunk));
         let lane = self.lanes[position].clone();
         let (attempt, body) = lane.body();
         let (abort, registration) = AbortHandle::new_pair();

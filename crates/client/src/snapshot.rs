@@ -299,7 +299,7 @@ impl Job {
             locate(&self.source, name, version).await?
         };
         let count = object.extents().len().max(1);
-        let names = prepare_names(&self.target, count, entry.size, Some(self.job)).await?;
+        let names = prepare_names(&self.target, count, entry.size, None, Some(self.job)).await?;
         let traces = Traces::new(self.client.servers.clone());
         let source = Source { place: &self.source, object: &object, volumes: &volumes };
         let outcome = async {

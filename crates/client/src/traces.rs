@@ -20,15 +20,29 @@ const TIDY: Duration = Duration::from_secs(3);
 pub(crate) struct Traces {
     servers: Arc<ChunkServers>,
     chunks: Mutex<Vec<(VolumeRef, ChunkName)>>,
+    /// Those of them that no commit will name.
+    unnamed: Mutex<Vec<(VolumeRef, ChunkName)>>,
 }
 
 impl Traces {
     pub(crate) fn new(servers: Arc<ChunkServers>) -> Self {
-        Self { servers, chunks: Mutex::default() }
+        Self { servers, chunks: Mutex::default(), unnamed: Mutex::default() }
     }
 
     pub(crate) fn add(&self, volume: VolumeRef, chunk: ChunkName) {
         self.chunks.lock().push((volume, chunk));
+    }
+
+    /// The content goes on without these chunks, which may come to be all the same: where the
+    /// place in the table stays empty, what fills it later has another name.
+    pub(crate) fn leave_unnamed(&self, chunks: impl IntoIterator<Item = (VolumeRef, ChunkName)>) {
+        self.unnamed.lock().extend(chunks);
+    }
+
+    /// The commit was done: what it does not name goes when this is dropped.
+    pub(crate) fn restore_unnamed(&self) {
+        let unnamed = std::mem::take(&mut *self.unnamed.lock());
+        self.restore(unnamed);
     }
 
     /// A commit is about to be sent: from here on nothing is deleted unless [`Self::restore`]

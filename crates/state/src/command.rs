@@ -19,8 +19,8 @@ pub use object::{
     PAGE_ROWS, Rows, StagePage, Truncate, UpdateObject,
 };
 pub use queue::{
-    Damage, DeletionKey, Postponed, Rebuilding, RecordScan, RepairKey, ScanCursor, ScanStep, Swap,
-    Whole,
+    Damage, DeletionKey, MAX_LOST, Postponed, Rebuilding, RecordScan, RepairKey, ScanCursor,
+    ScanStep, Swap, Whole,
 };
 pub use snapshot::{
     CreateSnapshot, DiscardSnapshot, DropImported, ImportBody, ImportVersion, PublishSnapshot,

@@ -206,7 +206,7 @@ Example: cairn container flush photos --fast")]
         #[arg(value_name = "CONTAINER", required = true)]
         containers: Vec<OsString>,
     },
-    /// Make a container that holds what another holds now, frozen for good
+    /// Make a container that holds what another holds now, frozen until it is thawed
     Snapshot(SnapshotArgs),
     /// Change settings and properties of a container
     #[command(after_help = "Example: cairn container set photos --versioning 5 --quota 10GiB")]
@@ -289,7 +289,10 @@ it is whole. One that was broken off goes on when the command is repeated.
 
 Examples:
   cairn container snapshot photos photos-2026-01
-  cairn container snapshot photos photos-2026-01 --to-account archive")]
+  cairn container snapshot photos photos-2026-01 --to-account archive
+
+One that was broken off is finished by the same command, or removed with --discard. Until its
+lease has ended the container stays frozen, and another snapshot of it waits.")]
 pub struct SnapshotArgs {
     /// The container
     pub container: OsString,

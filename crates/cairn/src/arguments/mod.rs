@@ -41,7 +41,7 @@ Try it on this machine:
   cairn object put photos cat.jpg ./cat.jpg
   cairn object get photos cat.jpg ./copy.jpg
 
-With --json every command prints JSON: one document on one line, or for a listing one document
+With --json whatever a command tells is JSON: one document on one line, or for a listing one document
 per entry and line; errors go to standard error as {\"error\":{\"kind\":..,\"message\":..}}.
 Exit codes: 0 done, 1 failed, 2 wrong request, 3 unreachable, 4 denied, 5 not found, 6 conflict.";
 

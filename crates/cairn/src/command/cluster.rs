@@ -49,6 +49,10 @@ struct Repairs {
     active: u64,
     /// Metachunks that wait for another try, or for a volume.
     postponed: u64,
+    /// Metachunks that wait for another volume: those there are have a chunk of theirs.
+    without_target: u64,
+    /// Metachunks of which too few chunks are left.
+    unreadable: u64,
     /// Partitions that still search for chunks on lost volumes.
     searching: usize,
 }
@@ -160,6 +164,20 @@ impl Status {
             problems.push(format!("{repairs} metachunks have lost chunks and wait for repair"));
         }
         let done = Repairs::of(&reports);
+        if done.without_target > 0 {
+            let count = done.without_target;
+            problems.push(format!(
+                "{count} of them wait for another volume: every one that takes chunks has one of \
+                 theirs already"
+            ));
+        }
+        if done.unreadable > 0 {
+            let count = done.unreadable;
+            problems.push(format!(
+                "{count} of them have too few chunks left: unless a volume that is down comes back, \
+                 their objects are lost"
+            ));
+        }
         if done.searching > 0 {
             let partitions = done.searching;
             problems
@@ -235,6 +253,8 @@ impl Repairs {
             all.bytes_per_second += repairs.bytes_per_second;
             all.active += repairs.active;
             all.postponed += repairs.postponed;
+            all.without_target += repairs.without_target;
+            all.unreadable += repairs.unreadable;
         }
         all
     }

@@ -39,6 +39,10 @@ struct View {
     repaired_bytes: u64,
     bytes_per_second: u64,
     failed: u64,
+    /// Metachunks that wait for another volume: those there are have a chunk of theirs.
+    without_target: u64,
+    /// Metachunks of which too few chunks are left.
+    unreadable: u64,
     paused: Option<String>,
     trouble: Option<String>,
     /// Seconds it will take at the pace so far; nothing while that cannot be known.
@@ -79,7 +83,7 @@ pub async fn run(
         if now != before || view.active > 0 {
             (before, moved) = (now, Instant::now());
         }
-        if moved.elapsed() > STANDSTILL {
+        if view.is_stuck() || moved.elapsed() > STANDSTILL {
             output.show(&view, text)?;
             return Ok(Exit::Failure);
         }
@@ -92,6 +96,12 @@ pub async fn run(
 }
 
 impl View {
+    /// Whether nothing that is left can be done.
+    fn is_stuck(&self) -> bool {
+        let stuck = self.without_target + self.unreadable;
+        self.searched == 1000 && self.active == 0 && self.waiting > 0 && stuck >= self.waiting
+    }
+
     /// Of a rebuild of which nothing is known.
     fn new(volume: VolumeId) -> Self {
         Self {
@@ -105,6 +115,8 @@ impl View {
             repaired_bytes: 0,
             bytes_per_second: 0,
             failed: 0,
+            without_target: 0,
+            unreadable: 0,
             paused: None,
             trouble: None,
             estimate: None,
@@ -140,6 +152,8 @@ async fn look(client: &Client, volume: VolumeId) -> Result<View, client::Error> 
         let RepairStatus { repaired, failed, bytes, bytes_per_second, active, .. } = repairs;
         view.repaired += repaired;
         view.failed += failed;
+        view.without_target += repairs.without_target;
+        view.unreadable += repairs.unreadable;
         view.repaired_bytes += bytes;
         view.bytes_per_second += bytes_per_second;
         view.active += active;
@@ -159,7 +173,8 @@ fn estimate(view: &View, first: u64, elapsed: Duration) -> Option<u64> {
     if view.searched < 1000 || elapsed < ESTIMATE_AFTER || view.paused.is_some() {
         return None;
     }
-    let seconds = elapsed.as_secs_f64() * view.waiting as f64 / repaired as f64;
+    let can = view.waiting.checked_sub(view.without_target + view.unreadable)?;
+    let seconds = elapsed.as_secs_f64() * can as f64 / repaired as f64;
     Some(seconds.ceil() as u64)
 }
 
@@ -192,6 +207,20 @@ fn text(view: &View) -> String {
         );
     }
     let mut text = format!("volume {} is out; {}\n", view.volume, line(view));
+    if view.without_target > 0 {
+        text.push_str(&format!(
+            "{} of them wait for another volume: every one that takes chunks has one of theirs \
+             already. Add a volume, and the rebuild goes on by itself.\n",
+            view.without_target
+        ));
+    }
+    if view.unreadable > 0 {
+        text.push_str(&format!(
+            "{} of them cannot be made anew: too few of their chunks are left. Bring back a \
+             volume that is down (`cairn volume list`), or the objects they are of are lost.\n",
+            view.unreadable
+        ));
+    }
     if let Some(trouble) = &view.trouble {
         text.push_str(&format!("the last failure: {trouble}\n"));
     }

@@ -46,15 +46,25 @@ impl Services {
             let request_id = derived_id(&message.request_id, at);
             self.delete_named(partition, container, request_id, object)
         });
+        let answers = join_all(deleting).await;
+        let may_be_done = answers.iter().any(|answer| match answer {
+            Ok(_) => true,
+            Err(Refusal::Failed(error)) => error.kind == ErrorKind::Indeterminate,
+            Err(Refusal::NotLeader { .. }) => false,
+        });
         let mut outcomes = Vec::new();
-        for outcome in join_all(deleting).await {
-            let outcome = match outcome {
+        for answer in answers {
+            let outcome = match answer {
                 Ok(deleted) => many::outcome::Outcome::Deleted(deleted),
                 Err(Refusal::Failed(error)) if concerns_one_object(&error) => {
                     many::outcome::Outcome::Failed(error.into())
                 }
                 // What holds for all of them is the answer to the request. Those that went
-                // through answer the same when it is repeated.
+                // through answer the same when it is repeated; if it is not, some may be gone.
+                Err(_) if may_be_done => {
+                    let message = "some of the objects may be deleted, others are not";
+                    return Err(Error::indeterminate(message).into());
+                }
                 Err(refusal) => return Err(refusal),
             };
             outcomes.push(many::Outcome { outcome: Some(outcome) });

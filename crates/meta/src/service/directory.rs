@@ -146,7 +146,9 @@ impl Services {
     }
 
     fn repairs(&self, partition: PartitionId) -> v1::node_status::Repairs {
-        let (counts, bytes_per_second) = self.0.0.repairs.progress(partition).now();
+        let progress = self.0.0.repairs.progress(partition);
+        let (counts, bytes_per_second) = progress.now();
+        let (without_target, unreadable) = progress.stuck();
         v1::node_status::Repairs {
             repaired: counts.repaired,
             failed: counts.failed,
@@ -156,6 +158,8 @@ impl Services {
             postponed: counts.postponed,
             paused: counts.paused.unwrap_or_default(),
             trouble: counts.trouble.unwrap_or_default(),
+            without_target,
+            unreadable,
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Services, container_of, read_failed};
 use crate::partition::Refusal;
 use model::{
     BlobId, ClusterMap, ContainerId, Error, ErrorKind, JobId, Method, ObjectName, Policy, Subject,
-    VolumeId, WriteId,
+    Versioning, VolumeId, WriteId,
 };
 use placement::Placement;
 use proto::v1;
@@ -39,7 +39,13 @@ impl Services {
         let container = container.map_err(read_failed)?;
         check_frozen(&container, log_time)?;
         if !message.shrinks {
-            check_quota(&container, message.size.unwrap_or(0))?;
+            let freed = match &message.object {
+                Some(name) if container.versioning == Versioning::Suspended => {
+                    size_of(&*view, &id, &name.parse()?)?
+                }
+                _ => 0,
+            };
+            check_quota(&container, freed, message.size.unwrap_or(0))?;
         }
         let write = WriteId::new(log_time / 1000, u16::from_le_bytes(self.0.0.seams.bytes()));
         let new_blob = || BlobId::new(id.slot(), self.0.0.seams.bytes());
@@ -158,6 +164,19 @@ fn policy_of<'a>(
     }
 }
 
+/// The bytes of an object's latest version.
+fn size_of(
+    view: &dyn store::Read,
+    container: &ContainerId,
+    object: &ObjectName,
+) -> Result<u64, Refusal> {
+    match state::read::show_object(view, container, object, None) {
+        Ok((entry, _)) => Ok(entry.size),
+        Err(state::Failure::Refused(error)) if error.kind == ErrorKind::NotFound => Ok(0),
+        Err(failure) => Err(read_failed(failure)),
+    }
+}
+
 /// A commit would be refused: better before the bytes are written than afterwards.
 fn check_frozen(container: &model::Container, now: u64) -> Result<(), Error> {
     if !container.frozen.at(now) {
@@ -167,9 +186,10 @@ fn check_frozen(container: &model::Container, now: u64) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Unavailable, Subject::Container, message))
 }
 
-fn check_quota(container: &model::Container, size: u64) -> Result<(), Error> {
+fn check_quota(container: &model::Container, freed: u64, size: u64) -> Result<(), Error> {
+    let others = container.bytes.saturating_sub(freed);
     match container.quota {
-        Some(quota) if container.bytes.saturating_add(size) > quota => Err(Error::new(
+        Some(quota) if others.saturating_add(size) > quota => Err(Error::new(
             ErrorKind::Exhausted,
             Subject::Container,
             format!(

@@ -25,14 +25,17 @@ impl Services {
         let version = message.version.map(Version);
         let object =
             state::read::locate(&*view, &container, &name, version).map_err(read_failed)?;
-        let mut waiting = 0;
+        let progress = self.0.0.repairs.progress(partition.id());
+        let (mut waiting, mut stuck) = (0, 0);
         for extent in object.extents() {
+            stuck += progress.stuck_of(&extent.blob);
             waiting += state::read::queued_repairs(&*view, &extent.blob).map_err(read_failed)?;
         }
         drop(view);
         let mut answer = v1::CheckChunksResponse {
             version: object.entry.version.0,
             waiting,
+            stuck,
             ..v1::CheckChunksResponse::default()
         };
         let Some(from) = message.from else { return Ok(answer) };

@@ -52,7 +52,8 @@ async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
         let failed = |e: state::Failure| Error::internal(e.to_string());
         let log_time = state::read::status(&*view).map_err(failed)?.log_time;
         let mut turn = partition.turn().await;
-        let now = node.now();
+        // When it is due was reckoned in log time, which this node's clock may be behind.
+        let now = node.now().max(log_time);
         let due = state::read::due_deletions(&*view, turn.deletions, now, BATCH);
         let due = due.map_err(failed)?;
         // What is queued from now on is due at log time or later; what is there and not due, after

@@ -7,7 +7,10 @@ use crate::{
 use model::{Error, PartitionId};
 use proto::v1::{self, update_account_states_request as message};
 use state::{Command, ContainerState, read};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// States delivered in one command: as many as fit in it if all names are as long as they may be.
 const BATCH: usize = 400;
@@ -61,6 +64,8 @@ impl Node {
         let mut turn = partition.turn().await;
         let table = self.0.registry.logged()?.slots.clone();
         let (mut after, mut any, mut refused) = (turn.outbox, false, None);
+        // An account takes states in their order only: one that missed some is told no later ones.
+        let mut missed = BTreeSet::new();
         loop {
             let batch = {
                 let view = partition.local();
@@ -76,10 +81,16 @@ impl Node {
             }
             let mut indexes = Vec::new();
             for (destination, states) in destinations {
+                if missed.contains(&destination) {
+                    continue;
+                }
                 let told = states.iter().map(|s| s.index).collect::<Vec<_>>();
                 match self.tell(partition.id(), destination, states).await {
                     Ok(()) => indexes.extend(told),
-                    Err(refusal) => refused = Some(refusal),
+                    Err(refusal) => {
+                        missed.insert(destination);
+                        refused = Some(refusal);
+                    }
                 }
             }
             if !indexes.is_empty() {

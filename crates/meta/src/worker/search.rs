@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{Error, VolumeId};
 use state::{
-    Command, RecordScan, ScanStep,
+    Command, MAX_LOST, RecordScan, ScanStep,
     read::{self, VolumeScan},
 };
 
@@ -23,7 +23,13 @@ pub async fn step(node: &Node, partition: &Partition, outlook: &Outlook) -> Resu
         let before = read::lost_volumes(&*view).map_err(failed)?;
         (before, read::volume_scans(&*view).map_err(failed)?)
     };
-    let lost: Vec<VolumeId> = outlook.lost.iter().copied().collect();
+    let mut lost: Vec<VolumeId> = outlook.lost.iter().copied().collect();
+    if lost.len() > MAX_LOST {
+        // The youngest are those whose chunks were not made anew long ago.
+        let (count, left) = (lost.len(), lost.len() - MAX_LOST);
+        tracing::error!(count, left, "too many volumes are lost: the oldest are not searched for");
+        lost.drain(..left);
+    }
     if before != lost {
         tracing::info!(partition = %partition.id(), ?lost, "the lost volumes are others now");
         let command = Command::SetLost { volumes: lost.clone() };

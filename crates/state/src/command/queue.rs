@@ -41,6 +41,9 @@ pub struct Whole {
     pub positions: u32,
 }
 
+/// Most volumes that are lost at once: all of them are in a record that every command reads.
+pub const MAX_LOST: usize = 1024;
+
 /// A chunk that is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebuilding {

@@ -74,8 +74,11 @@ fn create(
     let bytes_before = container.bytes;
     let version = next_version(cx, latest);
     if container.versioning == Versioning::Suspended {
-        let object = remove::Object { container: id, name };
-        remove::all(cx, &mut container, object, command.delete_grace)?;
+        // What is behind the latest version is of a time when versions were kept: it stays.
+        if let Some(latest) = head::latest(&cx.txn, id, name)? {
+            let object = remove::Object { container: id, name };
+            remove::one(cx, &mut container, object, latest, command.delete_grace)?;
+        }
     }
     container.objects += 1;
     container.bytes = container.bytes.saturating_add(command.size);

@@ -38,7 +38,7 @@ pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer,
             if container.versioning.keeps_versions() {
                 cover(cx, object, &latest)?
             } else {
-                remove_all(cx, &mut container, object, &latest, command.delete_grace)?
+                remove_latest(cx, &mut container, object, latest, command.delete_grace)?
             }
         }
     };
@@ -47,19 +47,21 @@ pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer,
     Ok(answer)
 }
 
-/// Removes every version. Where they are too many for one command, a delete marker covers what
-/// is left: what was overwritten must not show through.
-fn remove_all(
+/// Removes the latest version. Where older ones are behind it, of a time when versions were kept,
+/// a delete marker takes its place: what was overwritten must not show through.
+fn remove_latest(
     cx: &mut Context,
     container: &mut Container,
     object: Object,
-    latest: &Versioned,
+    latest: Versioned,
     grace: u64,
 ) -> Result<Answer, Failure> {
-    if remove::all(cx, container, object, grace)? {
-        return Ok(Answer::ObjectDeleted { version: latest.0, marker: false });
+    let bare = head::newest(&cx.txn, object.container, object.name, 2)?.len() == 1;
+    remove::one(cx, container, object, latest.clone(), grace)?;
+    match bare {
+        true => Ok(Answer::ObjectDeleted { version: latest.0, marker: false }),
+        false => cover(cx, object, &latest),
     }
-    cover(cx, object, latest)
 }
 
 /// Writes a delete marker.

@@ -2,13 +2,10 @@
 
 use super::{Context, deletion};
 use crate::{
-    Answer, Failure, Fatal, Rebuilding,
-    kv::{self, rebuild, rebuild::Rebuild},
+    Answer, Failure, Fatal, MAX_LOST, Rebuilding,
+    kv::{self, rebuild, rebuild::Rebuild, scan},
 };
 use model::{ChunkName, Error, ErrorKind, Subject, VolumeId};
-
-/// Most volumes that are lost at once: all of them are in a record that every command reads.
-const MAX_LOST: usize = 1024;
 
 /// Takes over which volumes are lost.
 pub(super) fn set_lost(cx: &mut Context, volumes: &[VolumeId]) -> Result<Answer, Failure> {
@@ -18,6 +15,12 @@ pub(super) fn set_lost(cx: &mut Context, volumes: &[VolumeId]) -> Result<Answer,
     if volumes.len() > MAX_LOST {
         let message = format!("{} volumes are lost; at most {MAX_LOST} can be", volumes.len());
         return Err(Error::invalid(message).into());
+    }
+    // A volume that is back may be lost once more, with other chunks: it is searched for anew.
+    for back in std::mem::take(&mut cx.partition.lost) {
+        if volumes.binary_search(&back).is_err() {
+            cx.txn.delete(scan::key(back).into_bytes());
+        }
     }
     cx.partition.lost = volumes;
     Ok(Answer::Done)

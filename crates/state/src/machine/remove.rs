@@ -13,9 +13,6 @@ use crate::{
 };
 use model::{BlobId, ContainerId, Error, ErrorKind, ObjectName, Subject, Version};
 
-/// Versions that one command removes at most.
-pub(crate) const VERSIONS_AT_ONCE: usize = 100;
-
 /// Rows of chunk tables that one command queues for deletion, roughly at most.
 pub(super) const ROWS_AT_ONCE: u64 = 16_384;
 
@@ -24,27 +21,6 @@ pub(super) const ROWS_AT_ONCE: u64 = 16_384;
 pub(super) struct Object<'a> {
     pub(super) container: &'a ContainerId,
     pub(super) name: &'a ObjectName,
-}
-
-/// Removes the versions of an object, the newest first, as far as one command may go. Whether
-/// none is left.
-pub(super) fn all(
-    cx: &mut Context,
-    container: &mut Container,
-    object: Object,
-    grace: u64,
-) -> Result<bool, Failure> {
-    let found = head::newest(&cx.txn, object.container, object.name, VERSIONS_AT_ONCE + 1)?;
-    let count = found.len();
-    let mut rows = 0;
-    for (removed, versioned) in found.into_iter().enumerate() {
-        if removed >= VERSIONS_AT_ONCE || rows > ROWS_AT_ONCE {
-            return Ok(false);
-        }
-        rows += rows_of(&versioned.1);
-        one(cx, container, object, versioned, grace)?;
-    }
-    Ok(count <= VERSIONS_AT_ONCE)
 }
 
 /// Removes one version. The container's counters are changed, not written.

@@ -100,12 +100,19 @@ pub(super) fn done(cx: &mut Context, whole: &[Whole]) -> Result<Answer, Failure>
     for Whole { key, positions } in whole {
         let record: Option<Repair> = kv::get(&cx.txn, repair::key(*key).as_bytes())?;
         let Some(record) = record else { continue };
+        let found = read::repair_row(&cx.txn, &record)?;
+        // Its volume may have been given up for lost after a chunk was looked at.
+        let lost = |found: &read::RepairRow| missing(&found.row) | on_lost_volumes(cx, &found.row);
+        let whole = positions & !found.as_ref().map_or(0, lost);
+        if found.is_some() && record.positions & whole == 0 {
+            continue;
+        }
         let Some((old, mut record)) = take(cx, &record.blob, record.metachunk)? else { continue };
-        record.positions &= !positions;
+        record.positions &= !whole;
         if record.positions == 0 {
             continue;
         }
-        if let Some(found) = read::repair_row(&cx.txn, &record)? {
+        if let Some(found) = found {
             let survivable = survivable(&found.row, found.method.data(), record.positions);
             put(cx, record, survivable, Some(old))?;
         }

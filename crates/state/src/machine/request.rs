@@ -9,8 +9,13 @@ use crate::{
 /// How long an answer is kept, in microseconds of log time.
 pub(crate) const KEPT: u64 = 10 * 60 * 1_000_000;
 
-/// Most answers kept.
+/// Most answers kept, of those that nobody can wait for any more: younger ones are kept
+/// whatever their number.
 pub(crate) const MOST: u64 = 100_000;
+
+/// How long an answer is kept in any case, in microseconds of log time: longer than a caller
+/// repeats its request.
+pub(crate) const KEPT_IN_ANY_CASE: u64 = 60 * 1_000_000;
 
 /// Answers that one command removes at most. It adds one, so they never pile up.
 const EXPIRED_AT_ONCE: usize = 8;
@@ -33,9 +38,11 @@ pub(super) fn record(cx: &mut Context, entry: &Entry, reply: &Reply) -> Result<(
 
 /// Removes the oldest answers, if they are old or too many.
 pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
-    let old = |cx: &Context, at: u64| at.saturating_add(KEPT) <= cx.now();
-    let too_many = cx.partition.requests > MOST;
-    if !too_many && !old(cx, cx.partition.oldest_request) {
+    // Where there are too many, several go at once: to look for them costs as much as all else
+    // of a small command.
+    let kept = if cx.partition.requests > MOST { KEPT_IN_ANY_CASE } else { KEPT };
+    let old = |cx: &Context, at: u64| at.saturating_add(kept) <= cx.now();
+    if !old(cx, cx.partition.oldest_request) {
         return Ok(());
     }
     let (from, end) = (request::expiry().u64(cx.partition.oldest_request), request::expiry());
@@ -46,9 +53,7 @@ pub(super) fn expire(cx: &mut Context) -> Result<(), Fatal> {
     for (key, _) in oldest {
         let (at, id) = request::parse_expiry(&key)?;
         first_left = at;
-        // Where there are too many, several go at once: to look for them costs as much as all else
-        // of a small command.
-        if !too_many && !old(cx, at) {
+        if !old(cx, at) {
             break;
         }
         cx.txn.delete(key);

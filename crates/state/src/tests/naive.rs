@@ -435,7 +435,7 @@ impl Naive {
     fn create(&mut self, command: &Commit, container: &Container, extents: &[Extent]) {
         let version = self.next_version();
         if container.versioning == Versioning::Suspended {
-            self.remove(&command.container, &command.object, |_| true);
+            self.remove_latest(&command.container, &command.object);
         }
         let stored = Stored {
             version,
@@ -493,6 +493,12 @@ impl Naive {
         versions.sort_by_key(|v| std::cmp::Reverse(v.version));
     }
 
+    fn remove_latest(&mut self, id: &ContainerId, name: &ObjectName) {
+        if let Ok(Some(latest)) = self.latest(id, name) {
+            self.remove(id, name, |stored| stored.version == latest.version);
+        }
+    }
+
     /// Removes the versions that a test picks.
     fn remove(&mut self, id: &ContainerId, name: &ObjectName, pick: impl Fn(&Stored) -> bool) {
         let Some(container) = self.containers.get_mut(id) else { return };
@@ -521,8 +527,10 @@ impl Naive {
             return Ok(Answer::ObjectDeleted { version, marker: false });
         }
         if !self.container(id)?.versioning.keeps_versions() {
-            self.remove(id, name, |_| true);
-            return Ok(Answer::ObjectDeleted { version: latest.version, marker: false });
+            self.remove_latest(id, name);
+            if self.latest(id, name)?.is_none() {
+                return Ok(Answer::ObjectDeleted { version: latest.version, marker: false });
+            }
         }
         let version = self.next_version();
         self.insert(id, name, marker(version, self.time));

@@ -2,8 +2,8 @@
 
 use super::harness::{Machine, delete, extent};
 use crate::{
-    Answer, Command, Commit, Damage, DeletionKey, Postponed, Rebuilding, RepairKey, Swap, Whole,
-    read,
+    Answer, Command, Commit, Damage, DeletionKey, Postponed, Rebuilding, RecordScan, RepairKey,
+    ScanStep, Swap, Whole, read,
 };
 use model::{
     BlobId, ChunkName, ContainerId, ErrorKind, Metachunk, ObjectName, Version, Versioning,
@@ -133,17 +133,46 @@ fn damage_raises_the_risk_and_stale_reports_do_nothing() {
     machine.ok(Command::QueueRepair { damages: vec![found(0, 0)] });
     // One chunk of two is left: nothing to rebuild from, so others go first.
     assert_eq!(queued(&machine), [(1, 1, 0b1), (255, 0, 0b1011)]);
-    // Two of them turn out to be there.
+    // One of them turns out to be there; where the table names none, there is none.
     let whole = vec![Whole { key: machine.repairs()[1].key, positions: 0b11 }];
     machine.ok(Command::RepairsDone { whole });
-    assert_eq!(queued(&machine), [(0, 0, 0b1000), (1, 1, 0b1)]);
+    assert_eq!(queued(&machine), [(0, 0, 0b1010), (1, 1, 0b1)]);
     let all = |key| Whole { key, positions: u32::MAX };
     let whole = machine.repairs().iter().map(|q| all(q.key)).collect();
     machine.ok(Command::RepairsDone { whole });
     let gone = vec![all(RepairKey { survivable: 0, sequence: 0 })];
     machine.ok(Command::RepairsDone { whole: gone });
+    assert_eq!(queued(&machine), [(1, 0, 0b10)], "the place without a chunk");
+    machine.ok(delete(&commit.container, C, None));
     assert!(machine.repairs().is_empty());
     assert!(!machine.memory.0.keys().any(|k| [0x41, 0x42].contains(&k[0])));
+}
+
+#[test]
+fn what_is_lost_meanwhile_is_not_called_whole() {
+    let (mut machine, commit, version) = machine(&[], 3);
+    let found = damage(&commit, version, 1, 0);
+    machine.ok(Command::QueueRepair { damages: vec![found.clone()] });
+    // Its chunk is looked at and found whole; then its volume is given up for lost.
+    let whole = vec![Whole { key: machine.repairs()[0].key, positions: 1 }];
+    machine.ok(Command::SetLost { volumes: vec![found.volume] });
+    machine.ok(Command::RepairsDone { whole: whole.clone() });
+    assert_eq!(queued(&machine).len(), 1);
+    machine.ok(Command::SetLost { volumes: Vec::new() });
+    machine.ok(Command::RepairsDone { whole });
+    assert!(machine.repairs().is_empty());
+}
+
+#[test]
+fn a_volume_that_is_back_is_searched_anew_when_it_is_lost_again() {
+    let (mut machine, ..) = machine(&[], 1);
+    let scan = |step| Command::RecordScan(RecordScan { volume: VolumeId(1), step });
+    machine.ok(Command::SetLost { volumes: vec![VolumeId(2), VolumeId(1)] });
+    machine.ok(scan(ScanStep::Start));
+    machine.ok(Command::SetLost { volumes: vec![VolumeId(1)] });
+    assert_eq!(read::volume_scans(&machine.memory).unwrap().len(), 1);
+    machine.ok(Command::SetLost { volumes: vec![VolumeId(2)] });
+    assert!(read::volume_scans(&machine.memory).unwrap().is_empty());
 }
 
 #[test]

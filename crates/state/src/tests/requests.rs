@@ -72,8 +72,15 @@ fn no_more_than_a_hundred_thousand_answers_are_kept() {
     partition.write(&mut txn).unwrap();
     let changes = txn.into_changes().into_iter().collect();
     machine.memory.write(changes);
-    let fence = Command::RaiseFence { millis: 0 };
-    machine.try_run(Some(request_id(10)), fence).unwrap().unwrap();
-    assert_eq!(read::status(&machine.memory).unwrap().requests, request::MOST + 1 - 8);
+    let run = |number, machine: &mut Machine| {
+        let fence = Command::RaiseFence { millis: 0 };
+        machine.try_run(Some(request_id(number)), fence).unwrap().unwrap();
+        read::status(&machine.memory).unwrap().requests
+    };
+    // Not while callers may ask again.
+    assert_eq!(run(10, &mut machine), request::MOST + 1);
+    assert!(read::recorded_reply(&machine.memory, &request_id(0)).unwrap().is_some());
+    machine.time += request::KEPT_IN_ANY_CASE;
+    assert_eq!(run(11, &mut machine), request::MOST + 2 - 8);
     assert_eq!(read::recorded_reply(&machine.memory, &request_id(0)).unwrap(), None);
 }

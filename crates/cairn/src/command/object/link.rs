@@ -3,7 +3,7 @@
 use super::Place;
 use crate::{
     arguments::LinkArgs,
-    command::given,
+    command::{given, session},
     output::{printable, size},
 };
 use client::Linked;
@@ -52,7 +52,18 @@ pub async fn run(place: &Place, args: LinkArgs) -> anyhow::Result<()> {
     if let Some(deadline) = args.deadline {
         link = link.deadline(Instant::now() + deadline.0);
     }
-    let linked = link.await?;
+    let linked = match link.await {
+        Ok(linked) => linked,
+        Err(error @ client::Error::NoSuchContainer(_)) => {
+            let source = place.client.show_container(&place.account, &container).await;
+            let (account, name) = match source {
+                Ok(_) => (&to_account, &args.to_container),
+                Err(_) => (&place.account, &args.container),
+            };
+            return Err(session::naming(error.into(), &place.client, account, name).await);
+        }
+        Err(error) => return Err(error.into()),
+    };
     for failure in &linked.failures {
         place.output.note(&format!("note: {failure}"));
     }

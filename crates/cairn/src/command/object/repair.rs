@@ -34,6 +34,12 @@ pub async fn run(place: &Place, args: &ObjectArgs, wait: Duration) -> anyhow::Re
     };
     place.output.show(&view, |view| text(&view.repaired))?;
     if !wait.is_zero() && !view.whole {
+        anyhow::ensure!(
+            repaired.stuck == 0,
+            "{} metachunks of {object} cannot be repaired: too few of their chunks are left, or no \
+             volume can take one; `cairn cluster status` says which",
+            repaired.stuck
+        );
         anyhow::bail!("not every chunk of {object} is whole; `cairn cluster status` says why");
     }
     Ok(())

@@ -56,6 +56,10 @@ pub enum Verdict {
     Done,
     /// When a volume comes back, comes new, or is given up for lost.
     WaitsForVolume,
+    /// The same: every volume that takes chunks has one of the metachunk already.
+    NoTarget,
+    /// The same: too few chunks are left to read.
+    TooFewLeft,
     /// After a while.
     Failed,
 }
@@ -125,7 +129,7 @@ impl Entry {
 
     fn fail(&self, why: &str) {
         let Repair { blob, metachunk, .. } = &self.queued.repair;
-        tracing::warn!(partition = %self.partition.id(), %blob, metachunk, why, "not repaired");
+        tracing::info!(partition = %self.partition.id(), %blob, metachunk, why, "not repaired");
         metrics::counter!("cairn_repairs_failed_total").increment(1);
         self.progress.edit(|counts| {
             counts.failed += 1;
@@ -161,11 +165,11 @@ impl Entry {
         let mut verdict = assessed.verdict();
         if !cannot.is_empty() {
             self.fail(&format!("only {} chunks are left to read", from.len()));
-            verdict = verdict.max(Verdict::WaitsForVolume);
+            verdict = verdict.max(Verdict::TooFewLeft);
         }
         if targets.len() < can.len() {
             self.fail("every volume that takes chunks has one of the metachunk already");
-            verdict = Verdict::Failed;
+            verdict = verdict.max(Verdict::NoTarget);
         }
         let log_time = status.log_time.max(self.node.now());
         for (position, target) in targets {

@@ -9,7 +9,7 @@ mod postponed;
 mod progress;
 mod targets;
 
-pub use progress::{Counts, Progress};
+pub use progress::Progress;
 
 use super::{
     losses::{Losses, Outlook},
@@ -22,9 +22,9 @@ use crate::{
 use entry::{Ended, Place, Work};
 use model::{Error, Liveness, VolumeId};
 use parking_lot::Mutex;
-use postponed::Postponed;
+use postponed::{Postponed, Start};
 use state::{
-    Command,
+    Command, RepairKey,
     read::{self, QueuedRepair},
 };
 use std::{
@@ -40,8 +40,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Entries of the queue read at once.
 const PAGE: usize = 256;
 
-/// Entries looked at for one that can be worked on now.
-const MAX_LOOKED_AT: usize = 16_384;
+/// Entries looked at in one go for one that can be worked on now.
+const MAX_LOOKED_AT: usize = 8_192;
 
 /// Announced chunks given up in one command.
 const MAX_GIVEN_UP: usize = 1000;
@@ -93,14 +93,26 @@ pub async fn run(node: Node, partition: Partition) {
     }
 }
 
+/// How a look at the queue ended.
+enum Look {
+    /// At the queue's end.
+    End,
+    /// After so many entries, at this one.
+    More(RepairKey),
+    /// There is no room for more repairs.
+    Full,
+}
+
 struct Worker {
     node: Node,
     partition: Partition,
     progress: Arc<Progress>,
     tasks: JoinSet<Ended>,
     /// Metachunks at work, with the chunks announced for them.
-    active: BTreeMap<Place, Work>,
+    active: BTreeMap<Place, (Work, Start)>,
     postponed: Postponed,
+    /// Where the last look at the queue ended, if that was not its end.
+    resume: Option<RepairKey>,
     up: BTreeSet<VolumeId>,
     lost: BTreeSet<VolumeId>,
 }
@@ -115,6 +127,7 @@ impl Worker {
             tasks: JoinSet::new(),
             active: BTreeMap::new(),
             postponed: Postponed::default(),
+            resume: None,
             up: BTreeSet::new(),
             lost: BTreeSet::new(),
         }
@@ -128,9 +141,10 @@ impl Worker {
         self.tasks = JoinSet::new();
         self.active.clear();
         self.postponed = Postponed::default();
+        self.resume = None;
         self.up.clear();
         self.lost.clear();
-        self.progress.edit(|counts| *counts = Counts::default());
+        self.progress.clear();
     }
 
     /// Begins what can be begun, and waits a moment for what ends; true if there is more to do
@@ -176,7 +190,7 @@ impl Worker {
     async fn give_up_orphans(&self) -> Result<(), Refusal> {
         // What this replica has not heard of yet is found the next time.
         let announced = read::rebuilds(&*self.partition.local(), MAX_GIVEN_UP).map_err(failed)?;
-        let ours: BTreeSet<_> = self.active.values().flat_map(Work::chunks).collect();
+        let ours: BTreeSet<_> = self.active.values().flat_map(|(work, _)| work.chunks()).collect();
         let orphans = announced.into_iter().map(|(chunk, _)| chunk);
         let chunks: Vec<_> = orphans.filter(|chunk| !ours.contains(chunk)).collect();
         if chunks.is_empty() {
@@ -188,29 +202,61 @@ impl Worker {
         Ok(())
     }
 
-    /// Begins as many repairs as there is room for.
+    /// Begins as many repairs as there is room for: at the greatest risk first, and of what is
+    /// behind them a part each time, lest many that nothing can be done about hide the rest.
     fn begin(&mut self, outlook: &Outlook) -> Result<(), Refusal> {
-        let mut after = None;
+        let mut seen = BTreeSet::new();
+        match self.look(None, outlook, &mut seen)? {
+            Look::Full => {}
+            Look::End => {
+                self.resume = None;
+                self.postponed.retain(&seen);
+                self.progress.retain(&seen);
+            }
+            Look::More(end) => {
+                let from = self.resume.filter(|resume| *resume > end).unwrap_or(end);
+                self.resume = match self.look(Some(from), outlook, &mut seen)? {
+                    Look::More(end) => Some(end),
+                    Look::Full => Some(from),
+                    Look::End => None,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins repairs of a part of the queue.
+    fn look(
+        &mut self,
+        mut after: Option<RepairKey>,
+        outlook: &Outlook,
+        seen: &mut BTreeSet<Place>,
+    ) -> Result<Look, Refusal> {
         let mut looked_at = 0;
-        while looked_at < MAX_LOOKED_AT {
+        loop {
             let page = {
                 let view = self.partition.local();
                 read::repairs(&*view, after, PAGE).map_err(failed)?
             };
-            let Some(last) = page.last() else { break };
-            after = Some(last.key);
+            let Some(last) = page.last().map(|queued| queued.key) else { return Ok(Look::End) };
+            after = Some(last);
             looked_at += page.len();
             for queued in page {
                 let place = Place::of(&queued);
-                if self.active.contains_key(&place) || self.postponed.waits(&place) {
+                seen.insert(place);
+                if self.active.contains_key(&place)
+                    || self.postponed.waits(&place, queued.repair.positions)
+                {
                     continue;
                 }
                 let permits = self.node.0.repairs.permits.clone();
-                let Ok(permit) = permits.try_acquire_owned() else { return Ok(()) };
+                let Ok(permit) = permits.try_acquire_owned() else { return Ok(Look::Full) };
                 self.start(queued, outlook, permit);
             }
+            if looked_at >= MAX_LOOKED_AT {
+                return Ok(Look::More(last));
+            }
         }
-        Ok(())
     }
 
     fn start(
@@ -220,7 +266,8 @@ impl Worker {
         permit: tokio::sync::OwnedSemaphorePermit,
     ) {
         let work = Work::default();
-        self.active.insert(Place::of(&queued), work.clone());
+        let start = self.postponed.start(queued.repair.positions);
+        self.active.insert(Place::of(&queued), (work.clone(), start));
         self.show_activity();
         let entry = entry::Entry {
             node: self.node.clone(),
@@ -239,8 +286,10 @@ impl Worker {
     fn take(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
             Ok(ended) => {
-                self.active.remove(&ended.place);
-                self.postponed.note(ended.place, ended.verdict);
+                if let Some((_, start)) = self.active.remove(&ended.place) {
+                    self.progress.ended(ended.place, ended.verdict);
+                    self.postponed.note(ended.place, start, ended.verdict);
+                }
             }
             Err(error) => {
                 // A defect: which one it was is not known, so all are begun again.

@@ -1,7 +1,12 @@
 //! What the repair of a partition did, for operators.
 
+use super::entry::{Place, Verdict};
+use model::BlobId;
 use parking_lot::Mutex;
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// The rate is that of the last so long.
@@ -34,12 +39,59 @@ pub struct Counts {
 pub struct Progress {
     counts: Mutex<Counts>,
     recent: Mutex<VecDeque<(Instant, u64)>>,
+    /// Metachunks that nothing can be done about for now, and why.
+    stuck: Mutex<BTreeMap<Place, Stuck>>,
+}
+
+/// Why nothing can be done about a metachunk, until a volume comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stuck {
+    NoTarget,
+    TooFewLeft,
 }
 
 impl Progress {
     /// Changes the counts.
     pub fn edit(&self, edit: impl FnOnce(&mut Counts)) {
         edit(&mut self.counts.lock());
+    }
+
+    /// A try ended.
+    pub fn ended(&self, place: Place, verdict: Verdict) {
+        let stuck = match verdict {
+            Verdict::NoTarget => Some(Stuck::NoTarget),
+            Verdict::TooFewLeft => Some(Stuck::TooFewLeft),
+            Verdict::Done | Verdict::WaitsForVolume | Verdict::Failed => None,
+        };
+        let mut all = self.stuck.lock();
+        match stuck {
+            Some(why) => all.insert(place, why),
+            None => all.remove(&place),
+        };
+    }
+
+    /// Forgets metachunks that are not queued any more.
+    pub fn retain(&self, queued: &BTreeSet<Place>) {
+        self.stuck.lock().retain(|place, _| queued.contains(place));
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.counts.lock() = Counts::default();
+        self.stuck.lock().clear();
+    }
+
+    /// How many metachunks no volume can take a chunk of, and of how many too few are left.
+    pub fn stuck(&self) -> (u64, u64) {
+        let all = self.stuck.lock();
+        let no_target = all.values().filter(|why| **why == Stuck::NoTarget).count();
+        (no_target as u64, (all.len() - no_target) as u64)
+    }
+
+    /// Metachunks of a blob that nothing can be done about.
+    pub fn stuck_of(&self, blob: &BlobId) -> u64 {
+        let place = |metachunk| Place { blob: *blob, metachunk };
+        self.stuck.lock().range(place(0)..=place(u32::MAX)).count() as u64
     }
 
     /// A chunk of `bytes` was made and named.
