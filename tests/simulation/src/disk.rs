@@ -129,6 +129,24 @@ impl Platter {
         world.inodes.get_mut(&id).is_some_and(|inode| inode.flip(bit))
     }
 
+    /// Whether it is the same disk.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The number of the file that a name leads to: links of a file have the same.
+    pub fn inode(&self, path: &Path) -> Option<u64> {
+        match self.0.lock().names.find(path) {
+            Some(Node::File(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// A part of the disk is gone for good, with all that was in it.
+    pub fn lose(&self, dir: &Path) {
+        self.0.lock().names.lose(dir);
+    }
+
     /// Files below a directory.
     pub fn files(&self, dir: &Path) -> Vec<PathBuf> {
         self.0.lock().names.files(dir)

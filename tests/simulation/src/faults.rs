@@ -2,7 +2,7 @@
 //! simulation, and all of it undone before the last look.
 
 use crate::{cluster::Cluster, disk::Faults, random::Rng};
-use model::{ChunkName, VolumeId};
+use model::{BlobId, ChunkName, VolumeId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -15,17 +15,21 @@ pub struct Menu {
     pub crashes: bool,
     /// Partitions, held links and connections that break.
     pub network: bool,
-    /// Errors, full and slow disks, flipped bits.
+    /// Errors, full and slow disks.
     pub disks: bool,
+    /// Flipped bits, or a volume that is gone.
+    pub losses: bool,
     /// Jumps of clocks.
     pub clocks: bool,
 }
 
 impl Menu {
     /// Everything.
-    pub const ALL: Self = Self { crashes: true, network: true, disks: true, clocks: true };
+    pub const ALL: Self =
+        Self { crashes: true, network: true, disks: true, losses: true, clocks: true };
     /// Nothing.
-    pub const NONE: Self = Self { crashes: false, network: false, disks: false, clocks: false };
+    pub const NONE: Self =
+        Self { crashes: false, network: false, disks: false, losses: false, clocks: false };
 }
 
 /// How to undo a fault.
@@ -47,8 +51,18 @@ pub struct Schedule {
     /// How far apart they are, on average.
     every: Duration,
     undo: Vec<(Duration, Undo)>,
-    /// Positions of metachunks that were damaged.
-    flipped: BTreeMap<(model::BlobId, u32), BTreeSet<u8>>,
+    losses: Losses,
+}
+
+/// What was lost: no more than any content can bear, also one whose write is under way. So bits
+/// are flipped of one chunk of a metachunk and its links, ever, or one volume is lost.
+#[derive(Default)]
+struct Losses {
+    /// Whether this simulation loses a volume; it flips bits otherwise.
+    of_volume: bool,
+    volume: bool,
+    /// Contents with a chunk that was damaged.
+    damaged: BTreeSet<BlobId>,
 }
 
 impl Schedule {
@@ -56,7 +70,8 @@ impl Schedule {
     pub fn new(menu: Menu, rng: Rng, from: Duration) -> Self {
         let mut rng = rng;
         let every = Duration::from_millis(rng.within(400..4000));
-        Self { menu, rng, next: from, every, undo: Vec::new(), flipped: BTreeMap::new() }
+        let losses = Losses { of_volume: rng.one_in(2), ..Losses::default() };
+        Self { menu, rng, next: from, every, undo: Vec::new(), losses }
     }
 
     /// Does what is due.
@@ -107,7 +122,7 @@ impl Schedule {
 
     fn inject(&mut self, cluster: &mut Cluster<'_>, now: Duration) {
         let machine = self.machine(cluster);
-        match self.rng.below(22) {
+        match self.rng.below(24) {
             0..5 if self.menu.crashes => {
                 let power = self.rng.one_in(2);
                 self.crash(cluster, now, &machine, power);
@@ -144,7 +159,10 @@ impl Schedule {
                 }
             }
             13..17 if self.menu.disks => self.trouble_disk(cluster, now, machine),
-            17 if self.menu.disks => self.flip(cluster),
+            17 | 22..24 if self.menu.losses => match self.losses.of_volume {
+                true => self.lose_volume(cluster, now),
+                false => self.flip(cluster),
+            },
             20..22 if self.menu.network => {
                 let pieces = 1 << self.rng.within(1..7);
                 cluster.site.observer.note(format_args!("connections break in {pieces} pieces"));
@@ -196,24 +214,66 @@ impl Schedule {
         }
     }
 
-    /// Damages a chunk where it rests, if its metachunk can bear it.
+    /// Damages a chunk where it rests, if its metachunk and those that share it can bear it.
     fn flip(&mut self, cluster: &mut Cluster<'_>) {
-        let named = cluster.site.observer.named();
+        let observer = &cluster.site.observer;
+        let named = observer.named();
         let Some((volume, chunk)) = self.rng.pick(&named).copied() else { return };
+        // The file, and with it the chunk of whoever is linked to it.
+        let file = |(volume, chunk): &(VolumeId, ChunkName)| {
+            let (platter, file) = observer.whereabouts(*volume, chunk)?;
+            Some((*volume, platter.inode(&file)?))
+        };
         let siblings =
             |c: &&(VolumeId, ChunkName)| c.1.blob == chunk.blob && c.1.metachunk == chunk.metachunk;
-        let durable = named.iter().filter(siblings).count();
-        let flipped = self.flipped.entry((chunk.blob, chunk.metachunk)).or_default();
+        let files: BTreeSet<_> = named.iter().filter(siblings).filter_map(file).collect();
+        let shares = |c: &&(VolumeId, ChunkName)| file(c).is_some_and(|f| files.contains(&f));
+        let family: BTreeSet<BlobId> = named.iter().filter(shares).map(|c| c.1.blob).collect();
         // EC22 needs two of its positions, COPIES3 one: two serve for both.
-        if durable < 3 + flipped.len() || flipped.contains(&chunk.position) {
-            return;
-        }
-        let Some((platter, file)) = cluster.site.observer.whereabouts(volume, &chunk) else {
-            return;
+        let bears = |blob: &BlobId| {
+            let whole = |c: &&(VolumeId, ChunkName)| {
+                c.1.blob == *blob && c.1.metachunk == chunk.metachunk && file(c).is_some()
+            };
+            !self.losses.damaged.contains(blob) && named.iter().filter(whole).count() >= 3
         };
-        if platter.flip(&file) {
-            flipped.insert(chunk.position);
-            cluster.site.observer.note(format_args!("flip a bit of {chunk} on volume {volume}"));
+        if !family.iter().all(bears) {
+            return;
         }
+        let Some((platter, path)) = observer.whereabouts(volume, &chunk) else { return };
+        if platter.flip(&path) {
+            observer.note(format_args!("flip a bit of {chunk} on volume {volume}"));
+            self.losses.damaged.extend(family);
+        }
+    }
+
+    /// Loses a volume, if every metachunk can bear it, and puts an empty one beside its place.
+    fn lose_volume(&mut self, cluster: &mut Cluster<'_>, now: Duration) {
+        let servers: Vec<_> =
+            cluster.machines.iter().filter(|m| !m.volumes().is_empty()).cloned().collect();
+        let Some(machine) = self.rng.pick(&servers).cloned() else { return };
+        let Some(root) = self.rng.pick(&machine.volumes()).cloned() else { return };
+        let observer = cluster.site.observer.clone();
+        let named = observer.named();
+        let mut left: BTreeMap<(BlobId, u32), u32> = BTreeMap::new();
+        for (volume, chunk) in &named {
+            let place = observer.whereabouts(*volume, chunk);
+            let stays = place.is_some_and(|(platter, file)| {
+                platter.inode(&file).is_some()
+                    && !(platter.is(machine.platter()) && file.starts_with(&root))
+            });
+            *left.entry((chunk.blob, chunk.metachunk)).or_default() += u32::from(stays);
+        }
+        if self.losses.volume || left.values().any(|left| *left < 2) {
+            return;
+        }
+        self.losses.volume = true;
+        let name = machine.name().to_owned();
+        if !cluster.crash(&name, true) {
+            machine.crash(true);
+        }
+        let lost = observer.lose_volume(&name, &root);
+        observer.note(format_args!("{name} loses {}, volume {lost:?}", root.display()));
+        machine.replace_volume(&root, &observer);
+        self.later(now, 100..6000, Undo::Start(name));
     }
 }

@@ -4,6 +4,7 @@
 //! the others at its end, from what clients were told and what they then find.
 
 pub mod applied;
+pub mod census;
 pub mod collected;
 pub mod converges;
 pub mod counters;

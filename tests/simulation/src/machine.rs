@@ -117,7 +117,7 @@ pub enum Role {
     /// It serves chunks.
     Chunk {
         /// The directories of its volumes.
-        volumes: Vec<PathBuf>,
+        volumes: Mutex<Vec<PathBuf>>,
     },
 }
 
@@ -142,10 +142,10 @@ impl Machine {
 
     /// A machine with so many volumes.
     pub fn chunk(name: &str, volumes: u64, rng: &Rng, observer: &Observer) -> Self {
-        let volumes = (0..volumes).map(|n| PathBuf::from(format!("/volume-{n}"))).collect();
-        let machine = Self::new(name, rng, observer, Role::Chunk { volumes });
+        let volumes: Vec<_> = (0..volumes).map(|n| PathBuf::from(format!("/volume-{n}"))).collect();
+        let machine = Self::new(name, rng, observer, Role::Chunk { volumes: Mutex::new(volumes) });
         for root in machine.volumes() {
-            observer.add_volume(name, machine.platter().clone(), root.clone());
+            observer.add_volume(name, machine.platter().clone(), root);
         }
         machine
     }
@@ -185,11 +185,21 @@ impl Machine {
     }
 
     /// Its volumes.
-    pub fn volumes(&self) -> &[PathBuf] {
+    pub fn volumes(&self) -> Vec<PathBuf> {
         match &self.0.role {
-            Role::Meta { .. } => &[],
-            Role::Chunk { volumes } => volumes,
+            Role::Meta { .. } => Vec::new(),
+            Role::Chunk { volumes } => volumes.lock().clone(),
         }
+    }
+
+    /// A volume is gone for good. An empty one is put beside its place, for the next process.
+    pub fn replace_volume(&self, lost: &Path, observer: &Observer) {
+        let Role::Chunk { volumes } = &self.0.role else { return };
+        let mut volumes = volumes.lock();
+        let Some(place) = volumes.iter_mut().find(|volume| *volume == lost) else { return };
+        self.platter().lose(lost);
+        place.as_mut_os_string().push("-anew");
+        observer.add_volume(self.name(), self.platter().clone(), place.clone());
     }
 
     /// What a crash does to what outlives the process: with the power goes what is in memory.
@@ -211,7 +221,7 @@ impl Machine {
         let process = async {
             match &self.0.role {
                 Role::Meta { stores } => self.serve_metadata(&site, stores, rng).await,
-                Role::Chunk { volumes } => self.serve_chunks(&site, volumes, rng).await,
+                Role::Chunk { .. } => self.serve_chunks(&site, &self.volumes(), rng).await,
             }
         };
         site.clone().live(name, process).await;
@@ -229,6 +239,8 @@ impl Machine {
         config.partitions = 1;
         config.policies = policies();
         config.delete_grace = Duration::from_secs(2);
+        config.volume_silence = Duration::from_millis(2500);
+        config.volume_grace = Duration::from_secs(1);
         config.snapshot_log_bytes = 48 * 1024;
         config.log_segment_bytes = 64 * 1024;
         config.reserve_bytes = 1024 * 1024;

@@ -20,6 +20,9 @@ use store::Read;
 /// Lines of the story that a violation is told with.
 const STORY_LINES: usize = 400;
 
+/// Bytes that a chunk of a simulation has at most.
+const MAX_CHUNK_BYTES: u64 = 1 << 20;
+
 /// Watches. Cheap to clone; clones watch together.
 #[derive(Clone, Default)]
 pub struct Observer(Arc<Mutex<State>>);
@@ -57,6 +60,7 @@ struct VolumeSite {
     platter: Platter,
     root: PathBuf,
     id: Option<VolumeId>,
+    lost: bool,
 }
 
 impl Observer {
@@ -133,7 +137,21 @@ impl Observer {
     /// Makes a volume's place known.
     pub fn add_volume(&self, disk: &str, platter: Platter, root: PathBuf) {
         let disk = disk.to_owned();
-        self.0.lock().volumes.push(VolumeSite { disk, platter, root, id: None });
+        self.0.lock().volumes.push(VolumeSite { disk, platter, root, id: None, lost: false });
+    }
+
+    /// A volume is about to be lost, by no fault of who wrote to it. Its number, if it has one.
+    pub fn lose_volume(&self, disk: &str, root: &Path) -> Option<VolumeId> {
+        let state = &mut *self.0.lock();
+        let site = state.volumes.iter_mut().find(|v| v.disk == disk && v.root == root)?;
+        site.lost = true;
+        site.id()
+    }
+
+    /// The numbers of the volumes that were lost.
+    pub fn lost_volumes(&self) -> Vec<VolumeId> {
+        let mut state = self.0.lock();
+        state.volumes.iter_mut().filter(|v| v.lost).filter_map(VolumeSite::id).collect()
     }
 
     /// A file is removed: no chunk that metadata names may be.
@@ -184,6 +202,10 @@ impl Observer {
         for (volume, chunk) in new {
             let site = state.volumes.iter_mut().find_map(|v| (v.id() == Some(volume)).then_some(v));
             let durable = site.is_some_and(|site| {
+                // It may have been there when it was acknowledged.
+                if site.lost {
+                    return true;
+                }
                 let path = Paths::new(&site.root, Paths::DIGITS).chunk(&chunk);
                 site.platter.is_durable(&path)
             });
@@ -191,6 +213,12 @@ impl Observer {
                 state.violate(Invariant::Named, what);
             }
         }
+    }
+
+    /// The bytes of a chunk, as they are on its volume.
+    pub fn read_chunk(&self, volume: VolumeId, chunk: &ChunkName) -> Result<Vec<u8>, String> {
+        let place = self.whereabouts(volume, chunk).ok_or("its volume is not known")?;
+        ::disk::read_file(&place.0.inspect(), &place.1, MAX_CHUNK_BYTES).map_err(|e| e.to_string())
     }
 
     /// The chunks that committed versions name, with their volumes.

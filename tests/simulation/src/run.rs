@@ -4,7 +4,7 @@ use crate::{
     cluster::{Cluster, Size},
     faults::{Menu, Schedule},
     history::History,
-    invariant::{Invariant, Violation, applied, converges, counters, deleted, readable},
+    invariant::{Invariant, Violation, applied, census, converges, counters, deleted, readable},
     observer::Observer,
     random::Rng,
     workload::{Mischief, Worker},
@@ -15,6 +15,9 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Durat
 /// Who brings a cluster up.
 const FOUNDER: &str = "founder";
 
+/// Who has everything repaired in the end.
+const OPERATOR: &str = "operator";
+
 /// How long the cluster may take to come up.
 const START: Duration = Duration::from_secs(60);
 
@@ -22,7 +25,7 @@ const START: Duration = Duration::from_secs(60);
 const FINISH: Duration = Duration::from_secs(240);
 
 /// How long everything may take to become quiet, when faults have stopped.
-const SETTLE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_secs(300);
 
 /// What somebody does to a cluster from outside.
 pub type Meddle = Arc<dyn Fn(Moment, &mut Cluster<'_>) + Send + Sync>;
@@ -57,6 +60,8 @@ pub enum Moment {
     Done,
     /// The last look is over.
     Looked,
+    /// Everything is quiet, and is about to be counted.
+    Quiet,
 }
 
 impl Default for Options {
@@ -243,7 +248,8 @@ impl Life<'_, '_> {
     where
         F: Future<Output = Result<(), client::Error>> + 'static,
     {
-        let (work, done) = (work(self.worker(name, name == FOUNDER)?), done.clone());
+        let (work, done) =
+            (work(self.worker(name, [FOUNDER, OPERATOR].contains(&name))?), done.clone());
         self.cluster.sim.client(name.to_owned(), async move {
             work.await?;
             *done.lock() += 1;
@@ -298,15 +304,25 @@ impl Life<'_, '_> {
         self.until("the last look", FINISH, &mut None, |_| *done.lock() == 1)?;
         self.cluster.site.observer.seal();
         self.meddle(Moment::Looked);
+        let done = Flag::default();
+        let lost = self.cluster.site.observer.lost_volumes();
+        self.client(OPERATOR, &done, |worker| async move {
+            worker.repair_all(&lost).await;
+            Ok(())
+        })?;
+        self.until("a look at every chunk", FINISH, &mut None, |_| *done.lock() == 1)?;
         let quiet = |cluster: &mut Cluster<'_>| converges::check(&cluster.machines).is_none();
         let settled = self.until("quiet", SETTLE, &mut None, quiet);
         if let Some(what) = converges::hashes(&self.cluster.machines) {
             self.cluster.site.observer.violated(Invariant::Replicas, what);
         }
-        if settled.is_ok()
-            && let Some(what) = counters::check(&self.cluster.machines)
-        {
-            self.cluster.site.observer.violated(Invariant::Converges, what);
+        if settled.is_ok() {
+            self.meddle(Moment::Quiet);
+            let (machines, observer) = (&self.cluster.machines, &self.cluster.site.observer);
+            let checked = [counters::check(machines), census::check(machines, observer)];
+            for what in checked.into_iter().flatten() {
+                observer.violated(Invariant::Converges, what);
+            }
         }
         settled.map_err(|error| {
             format!("{error}: {}", converges::check(&self.cluster.machines).unwrap_or_default())

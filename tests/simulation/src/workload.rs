@@ -12,8 +12,8 @@ use crate::{
 };
 use bytes::Bytes;
 use client::{
-    AccountName, Client, ContainerName, Error, ErrorKind, ObjectName, PolicyName, Role, Source,
-    UserKey, UserName, Version, Versioning,
+    AccountName, Client, ContainerName, Error, ErrorKind, ListedName, ObjectName, PolicyName, Role,
+    Source, UserKey, UserName, Version, Versioning, VolumeId,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -208,6 +208,40 @@ impl Worker {
         }
         for container in containers() {
             self.list(container, 1000).await;
+        }
+    }
+
+    /// What an operator does in the end: gives up lost volumes, and has every chunk of every
+    /// version looked at by its server.
+    pub async fn repair_all(&self, lost: &[VolumeId]) {
+        for volume in lost {
+            while self.client.cluster().rebuild_volume(*volume, false).await.is_err() {
+                sleep(Duration::from_millis(500)).await;
+            }
+        }
+        for container in containers() {
+            let Ok(container) = container.parse() else { return };
+            let versions = loop {
+                let query = self.client.list_objects(&self.account, &container);
+                match query.versions(true).limit(10_000).await {
+                    Ok(listing) => break listing.items,
+                    Err(_) => sleep(Duration::from_millis(500)).await,
+                }
+            };
+            let entries = versions.into_iter().filter_map(|item| match item {
+                ListedName::Entry(entry) => Some(entry),
+                ListedName::Prefix(_) => None,
+            });
+            for entry in entries.filter(|entry| !entry.marker && !entry.drained) {
+                let repair = || {
+                    let repair = self.client.repair_object(&self.account, &container, &entry.name);
+                    repair.version(entry.version)
+                };
+                // Servers of volumes that were given up do not answer: their chunks are searched.
+                while repair().await.is_err() {
+                    sleep(Duration::from_millis(500)).await;
+                }
+            }
         }
     }
 

@@ -177,6 +177,15 @@ impl Names {
         self.unsynced.retain(|change| !change.0.iter().all(|(path, _)| settled.contains(path)));
     }
 
+    /// Forgets a directory and all below it.
+    pub fn lose(&mut self, dir: &Path) {
+        self.unsynced.retain(|change| !change.0.iter().any(|(path, _)| path.starts_with(dir)));
+        for names in [&mut self.now, &mut self.synced] {
+            set(names, dir, None);
+            names.retain(|path, _| !path.starts_with(dir));
+        }
+    }
+
     /// Keeps what was synced and some of the rest: of one name's changes the first ones.
     pub fn lose_power(&mut self, rng: &mut Rng) {
         let mut lost = BTreeSet::new();

@@ -1,8 +1,9 @@
 //! 8. Once faults stop, everything becomes whole and quiet.
 //!
 //! Within a bounded time after the last fault all replicas of a partition have applied the same
-//! and hash to the same; the queues of chunks to delete and of news for accounts are empty. Then
-//! everything [counts what it holds](super::counters). What is queued for repair must be repaired.
+//! and hash to the same; the queues of chunks to delete, of repairs and of news for accounts are
+//! empty. Then everything [counts what it holds](super::counters), and [what was lost is
+//! rebuilt](super::census).
 
 use crate::machine::Machine;
 use state::read;
@@ -12,9 +13,6 @@ use store::{MemoryStore, Store};
 
 /// Key under which a replica writes how far it has applied its log.
 const APPLIED_KEY: &[u8] = &[0, 1];
-
-/// Whether queues of repairs must become empty too.
-const REPAIRS: bool = false;
 
 /// What is not as it should become, if anything.
 pub fn check(machines: &[Machine]) -> Option<String> {
@@ -51,12 +49,13 @@ fn agree(replicas: &[(&str, Arc<MemoryStore>)]) -> Option<String> {
 
 /// What is still to do.
 fn quiet(store: &MemoryStore) -> Option<String> {
-    let status = match read::status(&*store.snapshot()) {
-        Ok(status) => status,
-        Err(error) => return Some(error.to_string()),
+    let view = store.snapshot();
+    let (status, rebuilds) = match (read::status(&*view), read::rebuilds(&*view, 1)) {
+        (Ok(status), Ok(rebuilds)) => (status, rebuilds.len() as u64),
+        (Err(error), _) | (_, Err(error)) => return Some(error.to_string()),
     };
-    let repairs = if REPAIRS { status.repairs } else { 0 };
-    (status.deletions + status.outbox + repairs > 0).then(|| format!("still to do: {status:?}"))
+    (status.deletions + status.outbox + status.repairs + rebuilds > 0)
+        .then(|| format!("still to do: {status:?}"))
 }
 
 /// Whether the hash that each replica keeps is that of its records.

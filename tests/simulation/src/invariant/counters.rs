@@ -60,7 +60,9 @@ fn count(machines: &[Machine]) -> Result<Option<String>, Failure> {
 }
 
 /// All entries of a listing, page by page.
-fn entries<T>(page: impl Fn(ListQuery) -> Result<Listing<T>, Failure>) -> Result<Vec<T>, Failure> {
+pub fn entries<T>(
+    page: impl Fn(ListQuery) -> Result<Listing<T>, Failure>,
+) -> Result<Vec<T>, Failure> {
     let mut all = Vec::new();
     let mut query = ListQuery { limit: 100, ..ListQuery::default() };
     loop {

@@ -92,7 +92,7 @@ fn acknowledged_before_the_sync_is_lost_with_the_power() {
                     cluster.start(machine);
                 }
             }
-            Moment::Looked => {}
+            Moment::Looked | Moment::Quiet => {}
         }),
     );
 }
@@ -104,9 +104,10 @@ fn a_removal_that_is_not_carried_out_comes_back() {
 
 #[test]
 fn a_commit_of_what_is_not_synced_names_what_is_not_durable() {
-    let lie = |moment, cluster: &mut Cluster<'_>| match moment {
-        Moment::Up => lying(cluster),
-        Moment::Done | Moment::Looked => {}
+    let lie = |moment, cluster: &mut Cluster<'_>| {
+        if moment == Moment::Up {
+            lying(cluster);
+        }
     };
     fires(Invariant::Named, peaceful(lie));
 }
@@ -190,4 +191,17 @@ fn a_partition_that_stays_keeps_replicas_apart() {
 fn news_that_an_account_forgets_are_missed() {
     let forgetful = tampered(None, |change| !is(LISTED, change));
     fires_saying("their account lists", Invariant::Converges, forgetful);
+}
+
+#[test]
+fn a_chunk_that_nobody_made_anew_is_missed() {
+    let gone = peaceful(|moment, cluster| {
+        let observer = &cluster.site.observer;
+        let (Moment::Quiet, Some((volume, chunk))) = (moment, observer.named().pop()) else {
+            return;
+        };
+        let (platter, file) = observer.whereabouts(volume, &chunk).expect("it is there");
+        platter.boot().remove_file(&file).expect("it can be removed");
+    });
+    fires_saying("on volume", Invariant::Converges, gone);
 }
