@@ -1,6 +1,9 @@
-//! What clients need of memory, whatever the size of the object.
+//! What clients need of memory, whatever the size of the object, and chunk servers, however many
+//! write to them.
 
-use crate::harness::{Scene, Store, eventually, limited, server_arguments};
+use crate::harness::{
+    Cluster, Role, Scene, Store, content, eventually, limited, names, server_arguments,
+};
 use std::{
     io::{Read, Write},
     process::Child,
@@ -49,6 +52,31 @@ fn a_gibibyte_goes_up_and_down_in_128_mebibytes() {
     ended_well(getting);
     assert_eq!((bytes, received.finalize()), (OBJECT_BYTES, sent));
     peak.check("fetching");
+}
+
+/// Eight uploads send nine chunks each. What the server gathers of them is bounded for all
+/// together.
+#[test]
+fn a_chunk_server_takes_many_streams_in_a_hundred_megabytes() {
+    const STREAMS: usize = 8;
+    const BYTES: u64 = 100_000_000;
+    let scene = Scene::new();
+    let mut cluster = Cluster::start(&scene, 1, &[9]);
+    let client = cluster.store.client(PATIENCE);
+    let bytes = bytes::Bytes::from(content(1, 32 << 20));
+    let put = |number: usize| {
+        let (account, container, object) = names("streams", &number.to_string());
+        let put = client.put_object(&account, &container, &object, bytes.clone());
+        put.policy("EC63".parse().unwrap()).into_future()
+    };
+    let stored = scene.run(futures::future::join_all((0..STREAMS).map(put)));
+    for stored in stored {
+        assert_eq!(stored.unwrap().total, bytes.len() as u64);
+    }
+    let status = format!("/proc/{}/status", cluster.daemon(Role::Chunk(0)).pid());
+    let peak = high_water(&status).unwrap() * 1024;
+    eprintln!("the chunk server had {} MB resident at most", peak / 1_000_000);
+    assert!(peak <= BYTES, "the chunk server had {peak} bytes");
 }
 
 /// The content, in pieces that differ.

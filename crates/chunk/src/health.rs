@@ -10,8 +10,8 @@ use std::{
     },
 };
 
-/// Bytes in buffers of one kind, all requests of a volume together, before they get smaller.
-const BUFFERS_BYTES: usize = 8 << 20;
+/// Bytes in buffers, all requests of a server together, before they get smaller.
+const BUFFERS_BYTES: usize = 16 << 20;
 
 /// The smallest buffer of a request; smaller ones cost more in calls than they save.
 const MIN_BUFFER_BYTES: usize = 64 * 1024;
@@ -28,6 +28,8 @@ pub struct Health {
     failed: OnceLock<String>,
     read_errors: AtomicU32,
     under_way: AtomicUsize,
+    /// Requests under way on all volumes of the server, which share its memory.
+    of_server: Arc<AtomicUsize>,
 }
 
 /// Requests a volume takes at once. Clients wait for all positions of a stripe, so requests
@@ -35,14 +37,16 @@ pub struct Health {
 const MAX_UNDER_WAY: usize = 1024;
 
 impl Health {
-    /// Of a volume that works; `reserve_bytes` as in [`Config`](crate::Config).
-    pub fn new(path: &Path, reserve_bytes: Option<u64>) -> Arc<Self> {
+    /// Of a volume that works; `reserve_bytes` as in [`Config`](crate::Config), `of_server` counts
+    /// the requests of all volumes of a server.
+    pub fn new(path: &Path, reserve_bytes: Option<u64>, of_server: Arc<AtomicUsize>) -> Arc<Self> {
         Arc::new(Self {
             path: path.into(),
             reserve_bytes,
             failed: OnceLock::new(),
             read_errors: AtomicU32::new(0),
             under_way: AtomicUsize::new(0),
+            of_server,
         })
     }
 
@@ -113,10 +117,11 @@ impl Health {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    /// Bytes that one request may hold in a buffer: all of them together stay within a bound
-    /// wherever [`MIN_BUFFER_BYTES`] allow it, so that memory does not grow with the load.
+    /// Bytes that one request may read at once. It has two such buffers; all of all requests
+    /// together stay within a bound wherever [`MIN_BUFFER_BYTES`] allow it, so that memory does
+    /// not grow with the load.
     pub(crate) fn buffer_bytes(&self) -> usize {
-        self.share().clamp(MIN_BUFFER_BYTES, READ_BYTES)
+        (self.share() / 2).clamp(MIN_BUFFER_BYTES, READ_BYTES)
     }
 
     /// Bytes that one request may gather before it writes them, within the same bound.
@@ -125,13 +130,14 @@ impl Health {
     }
 
     fn share(&self) -> usize {
-        BUFFERS_BYTES / self.under_way().max(1)
+        BUFFERS_BYTES / self.of_server.load(Ordering::Relaxed).max(1)
     }
 
     /// Admits a request, which is under way until the guard is dropped.
     pub fn admit(self: &Arc<Self>) -> Result<UnderWay, VolumeError> {
         self.check()?;
         let guard = UnderWay(self.clone());
+        self.of_server.fetch_add(1, Ordering::Relaxed);
         if self.under_way.fetch_add(1, Ordering::Relaxed) >= MAX_UNDER_WAY {
             return Err(VolumeError::Crowded { path: self.path.clone(), limit: MAX_UNDER_WAY });
         }
@@ -146,6 +152,7 @@ pub struct UnderWay(Arc<Health>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.of_server.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -228,7 +235,8 @@ mod tests {
 
     #[test]
     fn the_reserve_is_a_share_of_the_disk_unless_the_operator_says() {
-        let reserve = |said, total| Health::new(Path::new("/v"), said).reserve(total);
+        let reserve =
+            |said, total| Health::new(Path::new("/v"), said, Arc::default()).reserve(total);
         assert_eq!(reserve(None, 100 * GIB), GIB);
         assert_eq!(reserve(None, GIB), 64 << 20);
         assert_eq!(reserve(None, 4000 * GIB), 4 * GIB);
@@ -260,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_failed_volume_refuses_work_and_keeps_its_first_reason() {
-        let health = Health::new(Path::new("/v"), None);
+        let health = Health::new(Path::new("/v"), None, Arc::default());
         let guard = health.admit().unwrap();
         assert_eq!(health.under_way(), 1);
         drop(guard);
@@ -271,8 +279,23 @@ mod tests {
     }
 
     #[test]
+    fn requests_of_all_volumes_share_the_memory_of_the_server() {
+        let of_server = Arc::default();
+        let volume = || Health::new(Path::new("/v"), None, Arc::clone(&of_server));
+        let volumes = [volume(), volume()];
+        assert_eq!(volumes[0].batch_bytes(), WRITE_BYTES, "one alone has as much as serves it");
+        let guards: Vec<_> = (0..64).map(|n| volumes[n % 2].admit().unwrap()).collect();
+        for volume in &volumes {
+            assert_eq!(volume.batch_bytes() * guards.len(), BUFFERS_BYTES);
+            assert_eq!(volume.buffer_bytes() * 2 * guards.len(), BUFFERS_BYTES);
+        }
+        drop(guards);
+        assert_eq!(volumes[1].batch_bytes(), WRITE_BYTES);
+    }
+
+    #[test]
     fn a_crowd_is_refused() {
-        let health = Health::new(Path::new("/v"), None);
+        let health = Health::new(Path::new("/v"), None, Arc::default());
         let guards: Vec<_> = (0..MAX_UNDER_WAY).map(|_| health.admit().unwrap()).collect();
         assert!(matches!(health.admit(), Err(VolumeError::Crowded { .. })));
         assert_eq!(health.under_way(), MAX_UNDER_WAY);

@@ -80,7 +80,7 @@ impl ChunkServer {
         let lock = lock_data_dir(&config, &seams).await?;
         let (disk, dir) = (seams.disk.clone(), config.data_dir.clone());
         let before = offload(&*seams.disk, move || Memory::read(&*disk, &dir)).await?;
-        let buffers = Buffers::default();
+        let (buffers, under_way) = (Buffers::default(), Arc::default());
         let mut expected = Expected {
             seams: &seams,
             data_dir: &config.data_dir,
@@ -89,6 +89,7 @@ impl ChunkServer {
             format: config.format,
             reserve_bytes: config.reserve_bytes,
             buffers: &buffers,
+            under_way: &under_way,
         };
         let (mut found, mut refused) = (Vec::new(), Vec::new());
         for volume in &config.volumes {

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 /// A volume that is served.
@@ -113,6 +113,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) format: bool,
     pub(crate) reserve_bytes: Option<u64>,
     pub(crate) buffers: &'a Buffers,
+    /// Counts the requests under way on all volumes.
+    pub(crate) under_way: &'a Arc<AtomicUsize>,
 }
 
 impl Expected<'_> {
@@ -179,7 +181,7 @@ impl Expected<'_> {
         identity: Identity,
     ) -> Result<Volume, OpenError> {
         let paths = Paths::new(&config.path, identity.fan_out_digits);
-        let health = Health::new(&config.path, self.reserve_bytes);
+        let health = Health::new(&config.path, self.reserve_bytes, self.under_way.clone());
         let (seams, watched) = (self.seams.clone(), health.clone());
         let (path, buffers) = (config.path.clone(), self.buffers.clone());
         let (lock, engine) = offload(&*self.seams.disk, move || {

@@ -47,8 +47,9 @@ struct Inner {
     metrics: Option<PrometheusHandle>,
 }
 
-/// Bytes a connection reads ahead: several blocks, so that bodies arrive in large pieces.
-const BUFFER_BYTES: usize = 512 * 1024;
+/// Bytes a connection reads at once. Whoever keeps what was read keeps the whole buffer, filled or
+/// not: larger ones soon take several times the memory of what is in them.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How long a client may take for its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);

@@ -51,6 +51,11 @@ impl Daemon {
         Self { name: name.to_owned(), child, out, log, ended: false }
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where its log is.
     pub fn log_path(&self) -> &Path {
         &self.log

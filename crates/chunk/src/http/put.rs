@@ -40,21 +40,21 @@ where
     let _under_way = volume.health().admit()?;
     let mut writer = volume.engine()?.put(&name, announced).await?;
     let mut verifier = Verifier::new(&name, origin);
-    let mut received = receive(volume, body, &mut verifier).await?;
+    // What comes while a batch is written waits in the socket: a second batch for it would take as
+    // much memory again, which makes larger batches, and fewer hops, where there are many streams.
     loop {
-        let Received { batch, ended } = received;
-        if ended {
-            // Nothing is durable before the last check: what fails it was never there.
-            let whole = verifier.finish().map_err(refused)?;
+        let Received { batch, ended } = receive(volume, body, &mut verifier).await?;
+        if !ended {
             writer.write(batch).await?;
-            writer.commit().await?;
-            metrics::counter!("cairn_chunk_puts_total").increment(1);
-            metrics::counter!("cairn_chunk_put_bytes_total").increment(whole.bytes);
-            return Ok(created(whole.bytes));
+            continue;
         }
-        let write = async { writer.write(batch).await.map_err(HttpError::from) };
-        let next = receive(volume, body, &mut verifier);
-        (_, received) = futures::try_join!(write, next)?;
+        // Nothing is durable before the last check: what fails it was never there.
+        let whole = verifier.finish().map_err(refused)?;
+        writer.write(batch).await?;
+        writer.commit().await?;
+        metrics::counter!("cairn_chunk_puts_total").increment(1);
+        metrics::counter!("cairn_chunk_put_bytes_total").increment(whole.bytes);
+        return Ok(created(whole.bytes));
     }
 }
 
