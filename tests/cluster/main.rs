@@ -20,5 +20,6 @@ mod power;
 mod refusals;
 mod repair;
 mod server;
+mod tables;
 mod trees;
 mod users;
