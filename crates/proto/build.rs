@@ -7,6 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed={root}");
     let descriptors = protox::compile(&files, [root])?;
     tonic_prost_build::configure()
+        .codec_path("crate::Codec")
         // Bodies of raft messages and snapshots are passed on, not copied.
         .bytes(".cairn.v1.RaftMessage.payload")
         .bytes(".cairn.v1.SnapshotPart.data")
