@@ -74,7 +74,7 @@ impl Node {
         self.record(Identity::set_admitted)?;
         self.0.standing.set_admitted();
         for partition in self.0.partitions.values() {
-            partition.raft().runtime_config().elect(true);
+            partition.raft().runtime_config().elect(!self.0.standing.stands_aside());
         }
         Ok(())
     }

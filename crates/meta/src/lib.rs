@@ -14,6 +14,7 @@
 //! | `founding` | how a cluster comes to be |
 //! | `keys` | checking the keys of users |
 //! | `admission`, `standing`, `witness` | that a node put back to an older state takes no part |
+//! | `clocks` | whether this node's clock is as its peers' |
 //! | `partition` | proposing commands and reading state; batching |
 //! | `raft` | all that knows the consensus library: log, state machine, snapshots, network |
 //! | `registry` | the cluster map and the volumes' latest reports |
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod clocks;
 mod config;
 mod error;
 mod founding;

@@ -119,7 +119,7 @@ impl Node {
             .await
             .map_err(|source| Error::Log { path: log_dir, source: source.into() })?;
         let (identity, boot) = begin_boot(identity, &config, &seams, &wal)?;
-        let standing = Standing::new(identity.id.0, boot, wal.clone());
+        let standing = Standing::new(identity.id.0, boot, wal.clone(), seams.clock.clone());
         let standing = Arc::new(
             standing.map_err(|why| Error::Identity { path: config.data_dir.clone(), why })?,
         );
@@ -214,10 +214,32 @@ impl Node {
         (self.0.seams.clock)()
     }
 
+    /// The time that names are minted from, in a partition with this log time.
+    ///
+    /// # Errors
+    /// The clock is not to be gone by.
+    pub(crate) fn mint_time(&self, log_time: u64) -> Result<u64, model::Error> {
+        self.0.standing.check_clock()?;
+        Ok(log_time.max(self.now()))
+    }
+
+    /// A node whose clock is off leaves it to others to lead.
+    pub(crate) fn look_at_clock(&self) {
+        let Some(aside) = self.0.standing.look_at_clock() else { return };
+        for partition in self.0.partitions.values() {
+            let consensus = partition.raft().runtime_config();
+            consensus.elect(!aside);
+            consensus.heartbeat(!aside);
+        }
+    }
+
     /// Whether this node can serve: the cluster exists and every partition has a leader.
     pub fn ready(&self) -> Result<(), String> {
         if !self.0.standing.admitted() {
             return Err("the other metadata nodes have not admitted this one yet".to_owned());
+        }
+        if let Some(off) = self.0.standing.clock_off() {
+            return Err(off.to_string());
         }
         self.0.registry.logged().map_err(|e| e.message)?;
         let leaderless = |p: &&Partition| p.metrics().current_leader.is_none();
@@ -350,9 +372,9 @@ impl Opening<'_> {
         let opened_at = self.wal.bounds(id.0).map_or(purged.unwrap_or(0), |(_, last)| last);
         let log = LogStore::new(self.id.0, id.0, self.wal.clone());
         let mut machine =
-            Machine::open(id, disk, store.clone(), snapshots.clone(), purged, changed)
+            Machine::open(id, disk, store.clone(), snapshots.clone(), log.clone(), changed)
                 .map_err(io)?;
-        machine.reach_snapshot(&log).await.map_err(io)?;
+        machine.reach_snapshot().await.map_err(io)?;
         let failed = |why: String| Error::Partition { partition: id, why };
         let opening = Raft::new(
             self.id.0,
@@ -365,7 +387,9 @@ impl Opening<'_> {
         let raft = with_seed(seed, opening).await.map_err(|e| failed(e.to_string()))?;
         elect_at_once_if_alone(&raft, self.id.0).await.map_err(failed)?;
         self.snapshots.insert(id, snapshots);
-        self.partitions.insert(id, Partition::new(id, self.id.0, raft, store, applied, opened_at));
+        let standing = self.standing.clone();
+        let partition = Partition::new(id, self.id.0, raft, store, applied, opened_at, standing);
+        self.partitions.insert(id, partition);
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! A replica of one partition: how the rest of the crate proposes commands and reads state.
 
-use crate::raft::{Batch, EncodedEntry, LogId, MAX_BATCH, Raft, Replies};
+use crate::{
+    raft::{Batch, EncodedEntry, LogId, MAX_BATCH, Raft, Replies},
+    standing::Standing,
+};
 use bytes::Bytes;
 use model::{Error, ErrorKind, PartitionId, RequestId, Subject};
 use openraft::{
@@ -72,6 +75,7 @@ struct Inner {
     applied: watch::Receiver<u64>,
     /// The last index of the log when the replica was opened.
     opened_at: u64,
+    standing: Arc<Standing>,
     proposals: mpsc::Sender<Pending>,
     /// Readers that wait for the next read-index round.
     readers: mpsc::UnboundedSender<oneshot::Sender<Result<(), Refusal>>>,
@@ -98,6 +102,7 @@ impl Partition {
         store: Arc<dyn Store>,
         applied: watch::Receiver<u64>,
         opened_at: u64,
+        standing: Arc<Standing>,
     ) -> Self {
         let (proposals, queue) = mpsc::channel(QUEUE);
         let (readers, waiting) = mpsc::unbounded_channel();
@@ -111,6 +116,7 @@ impl Partition {
             store,
             applied,
             opened_at,
+            standing,
             proposals,
             readers,
             turn,
@@ -142,9 +148,10 @@ impl Partition {
         self.0.raft.metrics().borrow().clone()
     }
 
-    /// Whether this replica leads, as far as it knows.
+    /// Whether this replica leads, as far as it knows, and should.
     pub fn leads(&self) -> bool {
         self.0.raft.metrics().borrow().state == ServerState::Leader
+            && !self.0.standing.stands_aside()
     }
 
     /// The leader's address, as far as this replica knows.
@@ -164,6 +171,7 @@ impl Partition {
         command: state::Command,
     ) -> Result<state::Answer, Refusal> {
         self.check_leads()?;
+        self.0.standing.check_clock()?;
         let entry = state::Entry { index: 0, time, request, command };
         let entry = EncodedEntry(Bytes::from(entry.encode()?));
         let (answer, answered) = oneshot::channel();

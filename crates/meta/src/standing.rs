@@ -1,11 +1,16 @@
 //! A node's standing among its peers: whether it may take part, and what it remembers of them.
 
-use crate::witness::{Boot, Claim, Seen, Witness};
+use crate::{
+    clocks::{Clocks, Off},
+    node::Clock,
+    witness::{Boot, Claim, Seen, Witness},
+};
 use bytes::Bytes;
 use model::PartitionId;
 use parking_lot::Mutex;
 use proto::v1;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::Instant;
 use wal::Wal;
 
 /// The register of the shared log, of the directory's group, that holds what is remembered.
@@ -23,6 +28,10 @@ pub struct Standing {
     writing: tokio::sync::Mutex<()>,
     /// Whether something was heard that is not written down.
     news: AtomicBool,
+    clock: Clock,
+    clocks: Mutex<Clocks>,
+    /// Whether others may lead in place of this node, whose clock is off.
+    aside: AtomicBool,
 }
 
 impl Standing {
@@ -30,7 +39,7 @@ impl Standing {
     ///
     /// # Errors
     /// What it remembers cannot be read.
-    pub fn new(id: u64, boot: Boot, wal: Wal) -> Result<Self, String> {
+    pub fn new(id: u64, boot: Boot, wal: Wal, clock: Clock) -> Result<Self, String> {
         let witness = match wal.get(PartitionId::DIRECTORY.0, SLOT) {
             Some(bytes) => postcard::from_bytes(&bytes)
                 .map_err(|e| format!("what is remembered of the peers is unreadable ({e})"))?,
@@ -44,6 +53,9 @@ impl Standing {
             witness: Mutex::new(witness),
             writing: tokio::sync::Mutex::default(),
             news: AtomicBool::new(false),
+            clock,
+            clocks: Mutex::default(),
+            aside: AtomicBool::new(false),
         })
     }
 
@@ -60,7 +72,46 @@ impl Standing {
     /// What every message to a peer says of this node. Asked for after what the message
     /// acknowledges is synced.
     pub fn sender(&self) -> v1::Sender {
-        v1::Sender { node: self.id, boot: Some(self.boot.into()), synced: self.wal.synced() }
+        v1::Sender {
+            node: self.id,
+            boot: Some(self.boot.into()),
+            synced: self.wal.synced(),
+            clock: (self.clock)(),
+        }
+    }
+
+    /// Whether this node's clock is too far from its peers'.
+    pub fn clock_off(&self) -> Option<Off> {
+        self.clocks.lock().judge((self.clock)(), Instant::now())
+    }
+
+    /// Refuses what goes by the clock while that is off.
+    pub fn check_clock(&self) -> Result<(), model::Error> {
+        let Some(off) = self.clock_off() else { return Ok(()) };
+        Err(model::Error::unavailable(format!(
+            "metadata node {} gives no times: {off}; set the clocks of all nodes right",
+            self.id
+        )))
+    }
+
+    /// Whether this node leaves it to others to lead.
+    pub fn stands_aside(&self) -> bool {
+        self.aside.load(Ordering::Acquire)
+    }
+
+    /// Looks at the clock: whether this node begins (`true`) or ceases to stand aside. It does so
+    /// only where the others can tell whose clock is right.
+    pub fn look_at_clock(&self) -> Option<bool> {
+        let off = self.clock_off();
+        let aside = off.is_some_and(|off| off.clocks > 2);
+        if self.aside.swap(aside, Ordering::AcqRel) == aside {
+            return None;
+        }
+        match off {
+            Some(off) => tracing::error!(%off, "this node does not lead until its clock is right"),
+            None => tracing::info!("this node's clock is as its peers' again"),
+        }
+        Some(aside)
     }
 
     /// Notes what a message says of the peer that sent it.
@@ -80,6 +131,9 @@ impl Standing {
         };
         if news {
             self.news.store(true, Ordering::Relaxed);
+        }
+        if let Some(sender) = sender {
+            self.clocks.lock().heard(sender.node, sender.clock, Instant::now());
         }
         Ok(())
     }

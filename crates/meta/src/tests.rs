@@ -3,7 +3,14 @@
 use crate::{Config, FjallStores, Node, Seams, Services, partition::Partition};
 use model::{AccountName, PartitionId, Properties};
 use state::{Command, read};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::time::timeout;
 use transport::{App, Keys, Secret, TcpConnector};
 
@@ -14,14 +21,15 @@ fn keys() -> Keys {
     Secret::new([7; 32]).keys()
 }
 
+fn clock() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64
+}
+
 fn seams() -> Seams {
     Seams {
         disk: Arc::new(disk::OsDisk),
         connector: Arc::new(TcpConnector),
-        clock: Arc::new(|| {
-            let since = std::time::UNIX_EPOCH.elapsed().unwrap();
-            since.as_micros() as u64
-        }),
+        clock: Arc::new(clock),
         random: Arc::new(|buf| rand::fill(buf)),
         stores: Arc::new(FjallStores { cache_bytes: 1 << 20 }),
     }
@@ -30,6 +38,8 @@ fn seams() -> Seams {
 struct Cluster {
     dir: tempfile::TempDir,
     addresses: Vec<String>,
+    /// How far the clock of each node is ahead, in microseconds.
+    ahead: Vec<Arc<AtomicI64>>,
 }
 
 /// A node that serves its peers; dropping what stops it cuts its connections.
@@ -67,7 +77,8 @@ impl Cluster {
         let held: Vec<_> =
             (0..nodes).map(|_| std::net::TcpListener::bind((own, 0)).unwrap()).collect();
         let addresses = held.iter().map(|l| l.local_addr().unwrap().to_string()).collect();
-        Self { dir: tempfile::tempdir().unwrap(), addresses }
+        let ahead = (0..nodes).map(|_| Arc::default()).collect();
+        Self { dir: tempfile::tempdir().unwrap(), addresses, ahead }
     }
 
     fn path(&self, n: usize) -> std::path::PathBuf {
@@ -80,7 +91,10 @@ impl Cluster {
         let mut config = Config::new(self.path(n), address, "EC42".parse().unwrap());
         config.peers = self.addresses.clone();
         config.partitions = 1;
-        let (node, _) = Node::open(config, seams(), keys()).await.unwrap();
+        let ahead = self.ahead[n].clone();
+        let clock = move || clock().saturating_add_signed(ahead.load(Ordering::Relaxed));
+        let seams = Seams { clock: Arc::new(clock), ..seams() };
+        let (node, _) = Node::open(config, seams, keys()).await.unwrap();
         let routes = Services::routes(node.clone());
         let app = App::new(keys().daemon, routes, None, Arc::new(|| Ok(())), None);
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -491,6 +505,71 @@ async fn left_behind() -> (Cluster, Vec<Served>, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_snapshots_are_damaged_makes_a_new_one_for_a_replica_that_needs_it() {
+    let (cluster, mut nodes, away) = left_behind().await;
+    let leading = leader(&nodes).await;
+    let place = nodes.iter().position(|n| n.id() == leading.id()).unwrap();
+    let n = (0..3).filter(|n| *n != away).nth(place).unwrap();
+    let names = || std::fs::read_dir(cluster.path(n).join("snapshots/p1")).unwrap();
+    for entry in names() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let back = cluster.open(away).await;
+    wait_for("the replica catches up", || count(&back) == 320).await;
+    assert!(back.0.wal.purged(1).is_some(), "it came by a snapshot");
+    assert_eq!(leading.0.snapshots[&PartitionId(1)].cut().unwrap(), None, "one is whole");
+    let aside = names().filter(|e| e.as_ref().unwrap().path().extension().unwrap() == "damaged");
+    assert_eq!(aside.count(), 2);
+    create(&leading, 400..410).await;
+    nodes.push(back);
+    close_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_clock_is_off_gives_no_times_and_others_lead() {
+    let cluster = Cluster::new(3);
+    let nodes = cluster.start().await;
+    let off = leader(&nodes).await;
+    create(&off, 0..5).await;
+    let place = nodes.iter().position(|n| n.id() == off.id()).unwrap();
+    let set = |seconds: i64| cluster.ahead[place].store(seconds * 1_000_000, Ordering::Relaxed);
+    off.look_at_clock();
+    set(4);
+    off.ready().unwrap();
+    set(3600);
+    let propose = async || {
+        let account = "late".parse().unwrap();
+        let command = Command::CreateAccount { account, properties: Properties::new() };
+        let refusal = data(&off).propose(off.now(), None, command).await;
+        format!("{:?}", refusal.expect_err("its clock is off"))
+    };
+    let refusal = propose().await;
+    assert!(refusal.contains("3600.0 s ahead of those of 2 other"), "{refusal}");
+    off.mint_time(0).unwrap_err();
+    assert!(off.ready().unwrap_err().contains("its clock"));
+    drop(data(&off).read().await.map_err(|e| format!("{e:?}")).expect("reads go on"));
+
+    off.look_at_clock();
+    assert!(propose().await.contains("NotLeader"));
+    let others = nodes.iter().filter(|n| n.id() != off.id());
+    let next = leader(others).await;
+    create(&next, 5..10).await;
+    let log_time = read::status(&*data(&next).local()).unwrap().log_time;
+    assert!(log_time < clock() + 60_000_000, "{log_time}");
+
+    set(0);
+    off.look_at_clock();
+    off.ready().unwrap();
+    wait_for("it follows", || count(&off) == 10).await;
+    drop((off, next));
+    close_all(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_received_before_a_crash_and_not_installed_is_installed_at_the_start() {
     let (cluster, mut nodes, away) = left_behind().await;
     let leading = leader(&nodes).await;
@@ -517,14 +596,34 @@ async fn snapshots_that_end_early_are_refused_and_leave_nothing() {
     let (meta, file) = snapshots.newest().unwrap().unwrap();
     let metrics = data(&node).metrics();
     let bytes = std::fs::read(file.path()).unwrap();
-    let part =
-        |header, data| proto::v1::SnapshotPart { partition: 1, target: metrics.id, header, data };
+    let sender = node.0.standing.sender();
+    let part = |header, data| proto::v1::SnapshotPart {
+        partition: 1,
+        target: metrics.id,
+        header,
+        data,
+        sender: Some(sender),
+    };
     let header = postcard::to_stdvec(&(metrics.vote, &meta)).unwrap();
-    let half = bytes[..bytes.len() / 2].to_vec();
-    let stream = tokio_stream::iter([part(header, Default::default()), part(vec![], half.into())]);
+    let half = || bytes::Bytes::from(bytes[..bytes.len() / 2].to_vec());
+    let large = bytes::Bytes::from(vec![0; 2 << 20]);
     let mut peer = node.0.peers.get(&cluster.addresses[0]).unwrap();
-    let status = peer.install_snapshot(stream).await.expect_err("it is not whole");
-    assert!(status.message().contains("damaged"), "{status}");
+    let mut refused = async |data, why: &str| {
+        let stream =
+            tokio_stream::iter([part(header.clone(), Default::default()), part(vec![], data)]);
+        let status = peer.install_snapshot(stream).await.expect_err("it is not whole");
+        assert!(status.message().contains(why), "{status}");
+    };
+    refused(half(), "has not admitted").await;
+    let boot = sender.boot.unwrap().into();
+    let claim = crate::witness::Claim { node: sender.node, boot, previous: None, found: 0 };
+    node.0.standing.judge(&claim).await.unwrap().unwrap();
+    refused(half(), "damaged").await;
+    refused(large, "a part of 2097152 bytes").await;
+    refused(Default::default(), "a part of 0 bytes").await;
+    node.0.low.store(true, Ordering::Relaxed);
+    refused(half(), "nearly full").await;
+    node.0.low.store(false, Ordering::Relaxed);
 
     create(&node, 20..30).await;
     assert_eq!(count(&node), 30, "the replica goes on");
@@ -545,6 +644,7 @@ async fn two_snapshots_are_received_at_once() {
     let (meta, file) = snapshots.newest().unwrap().unwrap();
     let bytes: bytes::Bytes = std::fs::read(file.path()).unwrap().into();
     let (one, other) = (snapshots.receive().unwrap(), snapshots.receive().unwrap());
+    snapshots.receive().expect_err("not a third");
     one.write(0, bytes.clone()).await.unwrap();
     other.write(0, bytes.slice(..10)).await.unwrap();
     one.keep(snapshots, &meta).await.unwrap();

@@ -29,6 +29,11 @@ impl LogStore {
         Self { node, group, wal }
     }
 
+    /// The last index that was cut off, if any was.
+    pub fn purged(&self) -> Option<u64> {
+        self.wal.purged(self.group).map(|(index, _)| index)
+    }
+
     /// Whether the log has this very entry.
     pub async fn has(&self, id: LogId) -> Result<bool, StorageError> {
         let found = self.read(id.index..=id.index, usize::MAX).await?;

@@ -27,6 +27,7 @@ pub struct Machine {
     disk: Arc<dyn Disk>,
     store: Arc<dyn Store>,
     snapshots: SnapshotDir,
+    log: LogStore,
     applied: Option<LogId>,
     membership: Membership,
     /// Tells workers and readers that something was applied.
@@ -34,8 +35,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The state machine over a store; if the store is behind `purged`, the first entry the log
-    /// still has, it is rebuilt from the newest snapshot.
+    /// The state machine over a store; if the store is behind where the log is cut, it is rebuilt
+    /// from the newest snapshot.
     ///
     /// # Errors
     /// The store cannot be read, or is behind the log and no snapshot is whole.
@@ -44,14 +45,16 @@ impl Machine {
         disk: Arc<dyn Disk>,
         store: Arc<dyn Store>,
         snapshots: SnapshotDir,
-        purged: Option<u64>,
+        log: LogStore,
         changed: watch::Sender<u64>,
     ) -> io::Result<Self> {
+        let purged = log.purged();
         let mut machine = Self {
             partition,
             disk,
             store,
             snapshots,
+            log,
             applied: None,
             membership: Membership::default(),
             changed,
@@ -98,7 +101,8 @@ impl Machine {
     ///
     /// # Errors
     /// The log, the snapshot or the store cannot be used.
-    pub async fn reach_snapshot(&mut self, log: &LogStore) -> io::Result<()> {
+    pub async fn reach_snapshot(&mut self) -> io::Result<()> {
+        let log = self.log.clone();
         let applied = self.applied.map(|id| id.index);
         if self.snapshots.newest_index()? <= applied {
             return Ok(());
@@ -108,7 +112,7 @@ impl Machine {
             return Ok(());
         };
         if log.has(last).await.map_err(io::Error::other)? {
-            return self.replay(log, last.index).await;
+            return self.replay(&log, last.index).await;
         }
         tracing::warn!(
             partition = %self.partition, ?applied, snapshot = last.index,
@@ -267,7 +271,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let snapshots = self.snapshots.clone();
         let newest = disk::offload(&*self.disk, move || snapshots.newest()).await;
         let newest = newest.map_err(|e| StorageIOError::read_snapshot(None, AnyError::new(&e)))?;
-        Ok(newest.map(|(meta, file)| Snapshot { meta, snapshot: Box::new(file) }))
+        match newest {
+            Some((meta, file)) => Ok(Some(Snapshot { meta, snapshot: Box::new(file) })),
+            // The log is cut behind snapshots that are damaged or gone, and the library, which
+            // relies on one, would take that for the end of the replica. The store has it all.
+            None if self.log.purged().is_some() => {
+                Ok(Some(self.get_snapshot_builder().await.build_snapshot().await?))
+            }
+            None => Ok(None),
+        }
     }
 }
 

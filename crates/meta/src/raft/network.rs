@@ -145,8 +145,14 @@ impl RaftNetwork<TypeConfig> for Connection {
         let header = postcard::to_stdvec(&(vote, &snapshot.meta))
             .map_err(|e| StreamingError::Network(NetworkError::new(&e)))?;
         let (send, receive) = tokio::sync::mpsc::channel(PARTS_AHEAD);
-        let parts = Parts { partition: self.partition.0, target: self.target };
-        let reading = tokio::spawn(parts.send(header, *snapshot.snapshot, send));
+        let first = v1::SnapshotPart {
+            partition: self.partition.0,
+            target: self.target,
+            header,
+            data: Bytes::new(),
+            sender: Some(self.standing.sender()),
+        };
+        let reading = tokio::spawn(send_parts(first, *snapshot.snapshot, send));
         let mut peer = self
             .peers
             .get(&self.address)
@@ -168,43 +174,26 @@ impl RaftNetwork<TypeConfig> for Connection {
     }
 }
 
-/// Reads a snapshot file into messages.
-struct Parts {
-    partition: u32,
-    target: u64,
-}
-
-impl Parts {
-    async fn send(
-        self,
-        header: Vec<u8>,
-        file: SnapshotFile,
-        to: tokio::sync::mpsc::Sender<v1::SnapshotPart>,
-    ) {
-        let part = |header, data| v1::SnapshotPart {
-            partition: self.partition,
-            target: self.target,
-            header,
-            data,
-        };
-        if to.send(part(header, Bytes::new())).await.is_err() {
-            return;
-        }
-        let mut offset = 0;
-        loop {
-            match file.read(offset, PART_BYTES).await {
-                Ok(data) if data.is_empty() => return,
-                Ok(data) => {
-                    offset += data.len() as u64;
-                    if to.send(part(Vec::new(), data)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    // The receiver sees a snapshot that ends early and refuses it.
-                    tracing::error!(%error, "a snapshot cannot be read");
-                    return;
-                }
+/// Reads a snapshot file into messages, behind the first one.
+async fn send_parts(
+    first: v1::SnapshotPart,
+    file: SnapshotFile,
+    to: tokio::sync::mpsc::Sender<v1::SnapshotPart>,
+) {
+    let (partition, target) = (first.partition, first.target);
+    let mut part = first;
+    let mut offset = 0;
+    while to.send(part).await.is_ok() {
+        match file.read(offset, PART_BYTES).await {
+            Ok(data) if data.is_empty() => return,
+            Ok(data) => {
+                offset += data.len() as u64;
+                part = v1::SnapshotPart { partition, target, data, ..Default::default() };
+            }
+            Err(error) => {
+                // The receiver sees a snapshot that ends early and refuses it.
+                tracing::error!(%error, "a snapshot cannot be read");
+                return;
             }
         }
     }

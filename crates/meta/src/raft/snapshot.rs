@@ -33,6 +33,10 @@ const MAX_BLOCK_BYTES: usize = 64 * 1024 * 1024;
 /// log: the log is only cut behind the older one.
 const KEPT: usize = 2;
 
+/// Snapshots of a partition that are received at a time: that of a leader, and that of the one
+/// before which has not noticed yet.
+const RECEIVED: usize = 2;
+
 /// Takes the pairs of a snapshot, one after the other.
 type EachPair<'a> = dyn FnMut(&[u8], &[u8]) -> io::Result<()> + 'a;
 
@@ -144,7 +148,14 @@ impl SnapshotDir {
     }
 
     /// A file to receive a snapshot into.
+    ///
+    /// # Errors
+    /// [`RECEIVED`] are being received already, or the disk's.
     pub fn receive(&self) -> io::Result<SnapshotFile> {
+        let entries = self.disk.read_dir(&self.dir)?;
+        if entries.iter().filter(|entry| entry.name.starts_with("received")).count() >= RECEIVED {
+            return Err(io::Error::other("other snapshots are being received"));
+        }
         self.temporary("received")
     }
 
@@ -211,8 +222,10 @@ impl SnapshotDir {
         Ok(SnapshotFile { path, _temporary: None, ..file })
     }
 
-    /// The newest snapshot that is whole. A damaged one is reported and passed over.
+    /// The newest snapshot that is whole. A damaged one is reported and set aside: nothing may
+    /// rest on it, above all no cut of the log.
     pub fn newest(&self) -> io::Result<Option<(Meta, SnapshotFile)>> {
+        let _none_comes_meanwhile = self.keeping.lock();
         for name in self.names()?.iter().rev() {
             let path = self.dir.join(name);
             let file = match self.disk.open(&path, Mode::Read) {
@@ -229,6 +242,7 @@ impl SnapshotDir {
                 }
                 Err(error) => {
                     tracing::error!(path = %path.display(), %error, "a snapshot is damaged");
+                    self.disk.rename(&path, &self.dir.join(format!("{name}.damaged")))?;
                 }
             }
         }

@@ -17,10 +17,26 @@ use openraft::{
 use proto::v1;
 use serde::{Serialize, de::DeserializeOwned};
 use state::{ContainerCounters, ContainerState};
+use std::time::Duration;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The largest message between peers: a batch of log entries and its framing.
 pub const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// The largest part of a snapshot: more than ours have.
+const MAX_PART_BYTES: u64 = 1024 * 1024;
+
+/// How long the sender of a snapshot may take for a part.
+const PART_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The next part of a snapshot; the room that one took whose sender is gone is given back.
+async fn next_part(
+    parts: &mut Streaming<v1::SnapshotPart>,
+) -> Result<Option<v1::SnapshotPart>, Status> {
+    tokio::time::timeout(PART_PATIENCE, parts.message()).await.unwrap_or_else(|_| {
+        Err(refuse(Error::unavailable("the sender of the snapshot says nothing any more")))
+    })
+}
 
 impl Services {
     /// Who asks must mean this node and be of its cluster.
@@ -155,16 +171,21 @@ impl v1::peer_server::Peer for Services {
     ) -> Result<Response<v1::RaftMessage>, Status> {
         let mut parts = request.into_inner();
         let missing = || refuse(Error::invalid("the snapshot has no header"));
-        let first = parts.message().await?.ok_or_else(missing)?;
+        let first = next_part(&mut parts).await?.ok_or_else(missing)?;
         let replica = self.replica(first.partition, first.target).map_err(refuse)?;
+        self.0.0.standing.heard(first.sender.as_ref()).map_err(refuse)?;
         let (vote, meta): (Vote<u64>, _) =
             postcard::from_bytes(&first.header).map_err(|_| missing())?;
         let failed = |e: std::io::Error| refuse(Error::unavailable(e.to_string()));
         let snapshots = &self.0.0.snapshots[&replica.id()];
         let file = snapshots.receive().map_err(failed)?;
         let mut offset = 0;
-        while let Some(part) = parts.message().await? {
+        while let Some(part) = next_part(&mut parts).await? {
+            self.check_room().map_err(refuse)?;
             let len = part.data.len() as u64;
+            if len == 0 || len > MAX_PART_BYTES {
+                return Err(refuse(Error::invalid(format!("a part of {len} bytes"))));
+            }
             file.write(offset, part.data).await.map_err(failed)?;
             offset += len;
         }

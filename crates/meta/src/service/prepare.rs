@@ -28,7 +28,8 @@ impl Services {
         let (_, _, id) = container_of(&message.account, &message.container)?;
         let view = self.0.of_container(&id)?.read().await?;
         // Minted from log time, which the fence is compared with.
-        let log_time = state::read::status(&*view).map_err(read_failed)?.log_time.max(self.0.now());
+        let log_time = state::read::status(&*view).map_err(read_failed)?.log_time;
+        let log_time = self.0.mint_time(log_time)?;
         let container = match &message.job {
             // Only the job that makes a snapshot sees its target, which nothing else writes to.
             Some(job) => {

@@ -15,6 +15,7 @@ pub async fn run(node: Node) {
     for look in 0u32.. {
         tokio::time::sleep(LOOK_EVERY).await;
         look_at_room(&node).await;
+        node.look_at_clock();
         if let Err(error) = node.0.standing.write_down().await {
             tracing::warn!(%error, "what peers said is not written down");
         }

@@ -171,7 +171,7 @@ impl Entry {
             self.fail("every volume that takes chunks has one of the metachunk already");
             verdict = verdict.max(Verdict::NoTarget);
         }
-        let log_time = status.log_time.max(self.node.now());
+        let log_time = self.node.mint_time(status.log_time)?;
         for (position, target) in targets {
             let write = u16::from_le_bytes(self.node.0.seams.bytes());
             let write = WriteId::new(log_time / 1000, write);
