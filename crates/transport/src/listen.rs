@@ -24,14 +24,30 @@ impl Listener for TcpListener {
 /// How long after a failed accept (no descriptors left, say) the next is tried.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections served at a time. Each takes a descriptor and may hold what it reads ahead, before
+/// it is known whose it is; the files of logs and volumes need descriptors too.
+pub const MAX_CONNECTIONS: usize = 8192;
+
 /// Serves `app` to everyone who connects until `shutdown` is ready; then accepts no more, lets
-/// requests under way finish for at most `drain`, and drops what is left.
+/// requests under way finish for at most `drain`, and drops what is left. Connections beyond
+/// [`MAX_CONNECTIONS`] are closed at once.
 pub async fn serve<L: Listener>(
+    listener: L,
+    app: App,
+    shutdown: impl Future<Output = ()>,
+    drain: Duration,
+) {
+    serve_at_most(MAX_CONNECTIONS, listener, app, shutdown, drain).await;
+}
+
+async fn serve_at_most<L: Listener>(
+    most: usize,
     mut listener: L,
     app: App,
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) {
+    let mut full = false;
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     tokio::pin!(shutdown);
@@ -39,7 +55,13 @@ pub async fn serve<L: Listener>(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
+                Ok(_) if connections.len() >= most => {
+                    if !std::mem::replace(&mut full, true) {
+                        tracing::warn!(most, "too many connections: new ones are closed");
+                    }
+                }
                 Ok(io) => {
+                    full = false;
                     connections.spawn(app.clone().connection(io, Some(graceful.watcher())));
                 }
                 Err(error) => {
@@ -55,4 +77,47 @@ pub async fn serve<L: Listener>(
         tracing::warn!(?drain, "requests still under way are dropped");
     }
     connections.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+    use std::sync::Arc;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    /// What a new connection is told, and the connection.
+    async fn ask(address: std::net::SocketAddr) -> (Vec<u8>, TcpStream) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut answer = vec![0; 1024];
+        // One that is closed at once may be so before or after this is written.
+        let _ = stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let read = stream.read(&mut answer).await.unwrap_or(0);
+        answer.truncate(read);
+        (answer, stream)
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_bound_are_closed_and_places_that_become_free_are_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let key = Secret::new([7; 32]).keys().daemon;
+        let routes = tonic::service::Routes::default();
+        let app = App::new(key, routes, None, Arc::new(|| Ok(())), None);
+        let forever = std::future::pending();
+        let serving = tokio::spawn(serve_at_most(2, listener, app, forever, Duration::ZERO));
+        let (one, held) = ask(address).await;
+        let (two, _held) = ask(address).await;
+        assert!(one.ends_with(b"live\n") && two.ends_with(b"live\n"));
+        let (three, _) = ask(address).await;
+        assert_eq!(three, b"");
+        drop(held);
+        while ask(address).await.0.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        serving.abort();
+    }
 }

@@ -3,12 +3,34 @@
 use super::stop::{CLOSE, DRAIN, Signals, Stop};
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{future::Future, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 use transport::App;
 
 /// How often the recorder sorts samples into its histograms; unsorted ones take memory.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Descriptors that a daemon asks for: those of its connections, and of its files.
+const DESCRIPTORS: u64 = transport::MAX_CONNECTIONS as u64 + 8192;
+
+/// Has this process get the descriptors it may need. Shells give few, and a log that cannot open
+/// its next file for the connections there are ends the process.
+fn ask_for_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= DESCRIPTORS) {
+        return;
+    }
+    let most = maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    let asked = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
+    if most < DESCRIPTORS || asked.is_err() {
+        tracing::warn!(
+            most,
+            wanted = DESCRIPTORS,
+            "this process may open few files: raise the hard limit (ulimit -Hn, LimitNOFILE)"
+        );
+    }
+}
 
 /// Starts to record metrics; the handle renders them.
 pub fn record_metrics() -> anyhow::Result<PrometheusHandle> {
@@ -34,6 +56,7 @@ pub struct Process {
 impl Process {
     /// Serves `app` from now on.
     pub fn start(listener: TcpListener, app: App, stop: Stop) -> anyhow::Result<Self> {
+        ask_for_descriptors();
         let signals = Signals::new()?;
         let serving = tokio::spawn(transport::serve(listener, app, stop.wait(), DRAIN));
         Ok(Self { signals, stop, serving })
