@@ -1,50 +1,13 @@
 //! Processes that go without notice while writers are at work.
 
-use crate::harness::{Cluster, Load, Role, Scene, eventually, names};
-use client::{Client, ContainerId, PartitionId, ReplicaStatus, Source};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use crate::harness::{Cluster, Load, Role, Scene, caught_up, eventually, leader_of, names};
+use client::Source;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a call of a writer is tried.
 const DEADLINE: Duration = Duration::from_secs(8);
-
-/// What each node that answers says of its replicas, by its address.
-fn replicas(scene: &Scene, client: &Client) -> BTreeMap<String, Vec<ReplicaStatus>> {
-    let reports = scene.run(async { client.cluster().status().await }).unwrap();
-    let answered = reports.into_iter().filter_map(|r| Some((r.node.address, r.status.ok()?)));
-    answered.map(|(address, status)| (address, status.replicas)).collect()
-}
-
-/// The address of the node that leads a container's partition.
-fn leader_of(scene: &Scene, client: &Client, container: &str) -> Option<String> {
-    let map = scene.run(async { client.cluster().cached_map().await }).unwrap();
-    let (account, container, _) = names(container, "any");
-    let partition = map.slots.partition_of(ContainerId::of(&account, &container).slot());
-    let leads = |r: &ReplicaStatus| r.partition == partition && r.state == "leader";
-    let all = replicas(scene, client);
-    all.into_iter().find(|(_, replicas)| replicas.iter().any(leads)).map(|(address, _)| address)
-}
-
-/// Whether a node has applied all that the leaders have, in every partition.
-fn caught_up(scene: &Scene, client: &Client, address: &str) -> Option<()> {
-    let all = replicas(scene, client);
-    let mut leaders = BTreeMap::<PartitionId, &ReplicaStatus>::new();
-    for replica in all.values().flatten().filter(|r| r.state == "leader") {
-        leaders.insert(replica.partition, replica);
-    }
-    let mine = all.get(address)?;
-    let level = |r: &ReplicaStatus| {
-        let works = r.state == "follower" || r.state == "leader";
-        works
-            && leaders.get(&r.partition).is_some_and(|l| (l.term, l.applied) == (r.term, r.applied))
-    };
-    // Four partitions and the directory.
-    (mine.len() == 5 && leaders.len() == 5 && mine.iter().all(level)).then_some(())
-}
 
 #[test]
 fn the_loss_of_a_leader_loses_nothing_and_writes_go_on() {

@@ -19,6 +19,7 @@ mod operations;
 mod power;
 mod refusals;
 mod repair;
+mod replicas;
 mod server;
 mod tables;
 mod trees;

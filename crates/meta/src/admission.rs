@@ -5,8 +5,10 @@
 //! acknowledge nothing on top of entries it has forgotten. It asks all members, or all its peers
 //! while it knows of none, and goes on when all have answered, or after [`GRACE`] with as many as
 //! it needs for a quorum anyway: a cluster that lost its power as a whole starts like any other,
-//! and one node that is lost does not hold up the others. Those that did not answer are asked on,
-//! because they count nothing that this node says before; a refusal that comes late ends it late.
+//! and one node that is lost does not hold up the others. Then it tells all of them that it takes
+//! part; each judges it again, and remembers it before it counts anything that it says. A refusal
+//! that comes late ends it late. What was only asked for leaves no trace: an older copy that one
+//! peer does not refuse must not stand in the way of the newest.
 //!
 //! A node that is of no cluster remembers nothing. Its answer counts only beside all the others:
 //! then the cluster is being founded.
@@ -101,11 +103,7 @@ impl Node {
         let witnesses = self.witnesses();
         // With this node they are a majority.
         let needed = witnesses.len().div_ceil(2);
-        let silent = Silent::default();
-        let mut asking = JoinSet::new();
-        for (id, address) in witnesses {
-            asking.spawn(ask_until_answered(Arc::downgrade(&self.0), id, address, silent.clone()));
-        }
+        let (mut asking, silent) = self.ask_all(&witnesses, false);
         let (started, mut told) = (Instant::now(), Instant::now());
         let mut knowing = 0;
         while !asking.is_empty() {
@@ -134,8 +132,20 @@ impl Node {
             }
         }
         self.take_part()?;
-        tokio::spawn(heed_late_answers(Arc::downgrade(&self.0), asking));
+        let (telling, _) = self.ask_all(&witnesses, true);
+        tokio::spawn(heed(Arc::downgrade(&self.0), telling));
         Ok(())
+    }
+
+    /// Asks peers until each has answered.
+    fn ask_all(&self, peers: &[(u64, String)], takes_part: bool) -> (JoinSet<Answer>, Silent) {
+        let silent = Silent::default();
+        let mut asking = JoinSet::new();
+        for (id, address) in peers.iter().cloned() {
+            let node = Arc::downgrade(&self.0);
+            asking.spawn(ask_until_answered(node, id, address, takes_part, silent.clone()));
+        }
+        (asking, silent)
     }
 
     /// What follows from a refusal.
@@ -159,10 +169,16 @@ impl Node {
 }
 
 /// Asks one peer until it answers.
-async fn ask_until_answered(node: Weak<Inner>, id: u64, address: String, silent: Silent) -> Answer {
+async fn ask_until_answered(
+    node: Weak<Inner>,
+    id: u64,
+    address: String,
+    takes_part: bool,
+    silent: Silent,
+) -> Answer {
     loop {
         let Some(inner) = node.upgrade() else { return Ok(false) };
-        match ask(&Node(inner), id, &address).await {
+        match ask(&Node(inner), id, &address, takes_part).await {
             Ok(answer) => {
                 silent.lock().remove(&address);
                 return answer;
@@ -174,7 +190,7 @@ async fn ask_until_answered(node: Weak<Inner>, id: u64, address: String, silent:
 }
 
 /// Asks a peer once; the error says why there is no answer.
-async fn ask(node: &Node, id: u64, address: &str) -> Result<Answer, String> {
+async fn ask(node: &Node, id: u64, address: &str, takes_part: bool) -> Result<Answer, String> {
     let (record, cluster) = {
         let identity = node.0.identity.lock();
         (identity.boot.clone(), identity.cluster)
@@ -188,6 +204,7 @@ async fn ask(node: &Node, id: u64, address: &str) -> Result<Answer, String> {
         found: record.found,
         seen: node.0.standing.seen().into_iter().map(seen_to).collect(),
         target: id,
+        takes_part,
     });
     request.set_timeout(PATIENCE);
     let mut peer = node.0.peers.get(address).map_err(|e| e.message)?;
@@ -209,8 +226,8 @@ async fn ask(node: &Node, id: u64, address: &str) -> Result<Answer, String> {
 }
 
 /// A peer that answers later than the node could wait still decides.
-async fn heed_late_answers(node: Weak<Inner>, mut asking: JoinSet<Answer>) {
-    while let Some(answer) = asking.join_next().await {
+async fn heed(node: Weak<Inner>, mut telling: JoinSet<Answer>) {
+    while let Some(answer) = telling.join_next().await {
         let Ok(Err(refusal)) = answer else { continue };
         let Some(inner) = node.upgrade() else { return };
         let node = Node(inner);

@@ -134,6 +134,9 @@ impl Node {
                     "{address} belongs to a cluster already, and has not told this node of it"
                 ));
             }
+            if !answer.admitted {
+                return Err(format!("{address} has not heard from all its peers"));
+            }
             members.insert(NodeId(answer.id), address.clone());
         }
         if members.len() != self.0.config.peers.len() {

@@ -100,15 +100,15 @@ impl Identity {
         Ok(Some(identity))
     }
 
-    /// The boot that this start begins, or tries again if it was not admitted. Saved before
-    /// anybody hears of it.
-    pub fn begin_boot(&mut self, nonce: u64, run: u64, found: u64) -> Boot {
+    /// The boot that this start begins, in place of the last one if that was not admitted. Saved
+    /// before anybody hears of it.
+    pub fn begin_boot(&mut self, nonce: u64, found: u64) -> Boot {
         if let Some(BootRecord { boot, admitted: false, .. }) = &mut self.boot {
-            boot.run = run;
+            boot.nonce = nonce;
             return *boot;
         }
         let previous = self.boot.as_ref().map(|record| record.boot);
-        let boot = Boot { number: previous.map_or(1, |p| p.number + 1), nonce, run };
+        let boot = Boot { number: previous.map_or(1, |p| p.number + 1), nonce };
         self.boot = Some(BootRecord { boot, previous, found, admitted: false });
         boot
     }

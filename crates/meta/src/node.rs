@@ -318,7 +318,7 @@ fn begin_boot(
     let random = || u64::from_le_bytes(seams.bytes());
     let mut identity =
         identity.unwrap_or_else(|| Identity::new(NodeId(random().max(1)), config.partitions));
-    let boot = identity.begin_boot(random(), random(), wal.found());
+    let boot = identity.begin_boot(random(), wal.found());
     identity.save(&*seams.disk, &config.data_dir)?;
     Ok((identity, boot))
 }

@@ -138,9 +138,17 @@ impl Standing {
         Ok(())
     }
 
-    /// Judges a peer's claim. The inner error says why it must not take part; without one the
-    /// claim is remembered durably, before anything counts that the peer says in this boot.
-    pub async fn judge(&self, claim: &Claim) -> Result<Result<(), String>, wal::Error> {
+    /// Judges a peer's claim, and leaves no trace of it: the peer may be refused by others.
+    ///
+    /// # Errors
+    /// Why it must not take part.
+    pub fn judge(&self, claim: &Claim) -> Result<(), String> {
+        self.witness.lock().clone().admit(claim)
+    }
+
+    /// Admits a peer that others have let take part, if nothing speaks against it here: else the
+    /// inner error says why. It is remembered durably before anything counts that it says.
+    pub async fn admit(&self, claim: &Claim) -> Result<Result<(), String>, wal::Error> {
         let _one_at_a_time = self.writing.lock().await;
         let now = self.witness.lock().clone();
         let mut then = now.clone();
@@ -186,13 +194,13 @@ fn encode(witness: &Witness) -> Bytes {
 
 impl From<Boot> for v1::Boot {
     fn from(boot: Boot) -> Self {
-        Self { number: boot.number, nonce: boot.nonce, run: boot.run }
+        Self { number: boot.number, nonce: boot.nonce }
     }
 }
 
 impl From<v1::Boot> for Boot {
     fn from(message: v1::Boot) -> Self {
-        Self { number: message.number, nonce: message.nonce, run: message.run }
+        Self { number: message.number, nonce: message.nonce }
     }
 }
 

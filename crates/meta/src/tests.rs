@@ -617,7 +617,7 @@ async fn snapshots_that_end_early_are_refused_and_leave_nothing() {
     refused(half(), "has not admitted").await;
     let boot = sender.boot.unwrap().into();
     let claim = crate::witness::Claim { node: sender.node, boot, previous: None, found: 0 };
-    node.0.standing.judge(&claim).await.unwrap().unwrap();
+    node.0.standing.admit(&claim).await.unwrap().unwrap();
     refused(half(), "damaged").await;
     refused(large, "a part of 2097152 bytes").await;
     refused(Default::default(), "a part of 0 bytes").await;

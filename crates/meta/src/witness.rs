@@ -16,18 +16,9 @@ use std::collections::BTreeMap;
 pub struct Boot {
     /// One more for each that was admitted.
     pub number: u64,
-    /// Tells two boots of the same number apart.
+    /// Another for each process: tells apart those that have the same number, because the first
+    /// was not admitted, or because one of them was started from a copy.
     pub nonce: u64,
-    /// Tells the processes apart that try the same boot, until one of them is admitted. Without
-    /// it a copy made of a node that waits could not be told from that node asking again.
-    pub run: u64,
-}
-
-impl Boot {
-    /// Whether another process may have tried this very boot.
-    fn is_try_of(self, other: Boot) -> bool {
-        (self.number, self.nonce) == (other.number, other.nonce)
-    }
 }
 
 /// What a node says of itself when it asks to take part.
@@ -74,10 +65,8 @@ impl Witness {
         if known == boot {
             return Ok(());
         }
-        // One whose number is skipped was admitted by others only.
-        let follows = known.is_try_of(boot)
-            || previous.is_some_and(|p| p.is_try_of(known) || p.number > known.number);
-        if !follows {
+        // Boots that are skipped were admitted without this node.
+        if !previous.is_some_and(|p| p == known || p.number > known.number) {
             return Err(format!(
                 "boot {} of node {node} was seen here, and its data directory knows nothing of \
                  it: the directory is an older copy",
@@ -131,7 +120,7 @@ mod tests {
     const NODE: u64 = 7;
 
     fn boot(number: u64, nonce: u64) -> Boot {
-        Boot { number, nonce, run: 0 }
+        Boot { number, nonce }
     }
 
     fn claim(boot: Boot, previous: Option<Boot>, found: u64) -> Claim {
@@ -170,14 +159,13 @@ mod tests {
         witness.heard(NODE, two, 200);
         let before = witness.clone();
         for (claim, says) in [
-            // While the node was down before its last boot: the number is the same again.
+            // While the node was down before its last boot, or waited for it to be admitted: the
+            // number is the same again.
             (claim(boot(2, 21), Some(one), 100), "older copy"),
             (claim(boot(2, 21), Some(one), 500), "older copy"),
             (claim(one, None, 50), "older copy"),
             // As new as can be, but for the log.
             (claim(boot(1, 11), None, 0), "older copy"),
-            // While it asked to be admitted.
-            (claim(Boot { run: 1, ..two }, Some(one), 100), "sequence 200"),
             // In the middle of its last boot.
             (claim(boot(3, 30), Some(two), 199), "sequence 200"),
         ] {
@@ -186,19 +174,6 @@ mod tests {
         }
         assert_eq!(witness, before);
         witness.admit(&claim(boot(3, 30), Some(two), 200)).unwrap();
-    }
-
-    #[test]
-    fn a_boot_that_was_not_admitted_is_tried_again_by_other_processes() {
-        let mut witness = Witness::default();
-        let (one, two) = (boot(1, 10), boot(2, 20));
-        witness.admit(&claim(one, None, 0)).unwrap();
-        witness.heard(NODE, one, 50);
-        witness.admit(&claim(two, Some(one), 60)).unwrap();
-        let again = Boot { run: 1, ..two };
-        witness.admit(&claim(again, Some(one), 60)).unwrap();
-        assert_eq!(witness.heard(NODE, two, 70), None);
-        assert_eq!(witness.heard(NODE, again, 70), Some(true));
     }
 
     #[test]
@@ -212,7 +187,7 @@ mod tests {
         };
         expect(seen(boot(1, 10), 800, 900), seen(boot(2, 20), 100, 100));
         expect(seen(boot(2, 20), 100, 130), seen(boot(2, 20), 100, 130));
-        expect(seen(Boot { run: 1, ..boot(2, 20) }, 100, 900), seen(boot(2, 20), 100, 130));
+        expect(seen(boot(2, 21), 100, 900), seen(boot(2, 20), 100, 130));
         // It may have been an older copy, which has acted since.
         expect(seen(boot(3, 30), 129, 900), seen(boot(2, 20), 100, 130));
         expect(seen(boot(3, 30), 130, 140), seen(boot(3, 30), 130, 140));

@@ -2,7 +2,7 @@
 
 use super::{
     cli::{Answer, spawn},
-    daemon::Daemon,
+    daemon::{Daemon, Refusal},
     scene::{Scene, eventually},
     volume::volumes_of,
 };
@@ -315,6 +315,50 @@ impl<'a> Cluster<'a> {
         for &role in roles {
             self.member_mut(role).ready();
         }
+    }
+
+    /// Starts a daemon that is down, and must not come to serve.
+    #[track_caller]
+    pub fn refused(&mut self, role: Role) -> Refusal {
+        let member = self.member(role);
+        let mut daemon = self.scene.daemon(&member.name, &member.arguments);
+        match daemon.ready_or_refused() {
+            Ok(ready) => panic!("{} serves: {ready}", member.name),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Starts a daemon that is down, and waits until `works` with its address has something to
+    /// show; how it ended instead, if it did.
+    #[track_caller]
+    pub fn restart_or_end(
+        &mut self,
+        role: Role,
+        mut works: impl FnMut(&str) -> Option<()>,
+    ) -> Option<Refusal> {
+        let member = self.member(role);
+        let mut daemon = self.scene.daemon(&member.name, &member.arguments);
+        if let Err(refusal) = daemon.ready_or_refused() {
+            return Some(refusal);
+        }
+        let address = self.address(role);
+        let ended = eventually("the daemon works or ends", HEALTHY, || {
+            if !daemon.runs() {
+                return Some(true);
+            }
+            works(address).map(|()| false)
+        });
+        if ended {
+            return Some(daemon.ended());
+        }
+        self.member_mut(role).daemon = Some(daemon);
+        None
+    }
+
+    /// Where a daemon keeps its data.
+    pub fn data(&self, role: Role) -> PathBuf {
+        let arguments = &self.member(role).arguments;
+        arguments[arguments.iter().position(|a| a == "--data").unwrap() + 1].clone().into()
     }
 
     /// Waits until the directory counts so many volumes as down.

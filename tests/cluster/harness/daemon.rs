@@ -21,7 +21,7 @@ const END: Duration = Duration::from_secs(25);
 pub struct Refusal {
     /// Its exit code.
     pub code: Option<i32>,
-    /// What it said.
+    /// What it said in this life.
     pub log: String,
 }
 
@@ -31,6 +31,8 @@ pub struct Daemon {
     child: Child,
     out: PathBuf,
     log: PathBuf,
+    /// Bytes of the log from earlier lives.
+    before: usize,
     ended: bool,
 }
 
@@ -39,6 +41,7 @@ impl Daemon {
     pub fn start(name: &str, dir: &Path, arguments: &[String]) -> Self {
         let (out, log) = (dir.join(format!("{name}.out")), dir.join(format!("{name}.log")));
         let append = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let before = append.metadata().unwrap().len() as usize;
         let child = command()
             .args(arguments)
             .arg("--json")
@@ -48,7 +51,7 @@ impl Daemon {
             .stderr(append)
             .spawn()
             .unwrap();
-        Self { name: name.to_owned(), child, out, log, ended: false }
+        Self { name: name.to_owned(), child, out, log, before, ended: false }
     }
 
     /// The number of its process.
@@ -64,6 +67,20 @@ impl Daemon {
     /// What it logged so far, over all its lives.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// What it logged in this life.
+    pub fn life(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()[self.before..]).into_owned()
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub fn ended(&mut self) -> Refusal {
+        let what = format!("{} ends by itself", self.name);
+        let status = eventually(&what, START, || self.child.try_wait().unwrap());
+        self.ended = true;
+        Refusal { code: status.code(), log: self.life() }
     }
 
     /// The line it prints once it serves.
@@ -86,7 +103,7 @@ impl Daemon {
             }
             let status = self.child.try_wait().unwrap()?;
             self.ended = true;
-            Some(Err(Refusal { code: status.code(), log: self.log() }))
+            Some(Err(Refusal { code: status.code(), log: self.life() }))
         })
     }
 

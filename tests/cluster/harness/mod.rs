@@ -8,6 +8,7 @@ mod drive;
 mod http;
 mod load;
 mod mixed;
+mod replicas;
 mod scene;
 mod volume;
 
@@ -19,7 +20,8 @@ pub use content::content;
 pub use daemon::{Daemon, Refusal};
 pub use drive::{Drive, Format};
 pub use http::{exchange, get, request};
-pub use load::Load;
+pub use load::{Done, Load};
 pub use mixed::Mixed;
+pub use replicas::{caught_up, leader_of};
 pub use scene::{Scene, eventually, within};
 pub use volume::{chunk_files, chunk_path, empty_volume, numbered, volumes_of};

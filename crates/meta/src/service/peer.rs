@@ -111,6 +111,7 @@ impl v1::peer_server::Peer for Services {
             id: self.0.id().0,
             cluster: cluster.map(|c| c.0.to_vec()).unwrap_or_default(),
             initialized,
+            admitted: self.0.0.standing.admitted(),
         }))
     }
 
@@ -135,7 +136,10 @@ impl v1::peer_server::Peer for Services {
         // The claimant is not asked what is to be thought of it.
         let others = message.seen.iter().filter(|seen| seen.node != message.id);
         standing.learn(others.filter_map(seen_from));
-        let judged = standing.judge(&claim).await;
+        let judged = match message.takes_part {
+            true => standing.admit(&claim).await,
+            false => Ok(standing.judge(&claim)),
+        };
         let judged = judged.map_err(|e| refuse(Error::unavailable(e.to_string())))?;
         if let Err(why) = &judged {
             tracing::error!(node = message.id, %why, "a metadata node is not admitted");
