@@ -132,8 +132,22 @@ impl Node {
             }
         }
         self.take_part()?;
-        let (telling, _) = self.ask_all(&witnesses, true);
-        tokio::spawn(heed(Arc::downgrade(&self.0), telling));
+        let (mut telling, _) = self.ask_all(&witnesses, true);
+        // Those that work know at once, and count what this node says first.
+        match tokio::time::timeout(PATIENCE, heed(&mut telling)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(refusal)) => return Err(self.refused(refusal)),
+            Err(_) => {}
+        }
+        let node = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            if let Err(refusal) = heed(&mut telling).await
+                && let Some(inner) = node.upgrade()
+            {
+                let node = Node(inner);
+                let _ = node.0.fatal.send(node.refused(refusal));
+            }
+        });
         Ok(())
     }
 
@@ -225,13 +239,12 @@ async fn ask(node: &Node, id: u64, address: &str, takes_part: bool) -> Result<An
     Ok(Ok(!answer.members.is_empty()))
 }
 
-/// A peer that answers later than the node could wait still decides.
-async fn heed(node: Weak<Inner>, mut telling: JoinSet<Answer>) {
+/// Waits for all answers, or for a refusal, which decides however late it comes.
+async fn heed(telling: &mut JoinSet<Answer>) -> Result<(), Refusal> {
     while let Some(answer) = telling.join_next().await {
-        let Ok(Err(refusal)) = answer else { continue };
-        let Some(inner) = node.upgrade() else { return };
-        let node = Node(inner);
-        let _ = node.0.fatal.send(node.refused(refusal));
-        return;
+        if let Ok(answer) = answer {
+            answer?;
+        }
     }
+    Ok(())
 }

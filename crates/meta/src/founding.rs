@@ -134,8 +134,8 @@ impl Node {
                     "{address} belongs to a cluster already, and has not told this node of it"
                 ));
             }
-            if !answer.admitted {
-                return Err(format!("{address} has not heard from all its peers"));
+            if !self.0.standing.seen().iter().any(|(id, _)| *id == answer.id) {
+                return Err(format!("{address} has not said yet that it takes part"));
             }
             members.insert(NodeId(answer.id), address.clone());
         }

@@ -111,7 +111,6 @@ impl v1::peer_server::Peer for Services {
             id: self.0.id().0,
             cluster: cluster.map(|c| c.0.to_vec()).unwrap_or_default(),
             initialized,
-            admitted: self.0.0.standing.admitted(),
         }))
     }
 
