@@ -385,6 +385,8 @@ impl Opening<'_> {
         );
         let seed = u64::from_le_bytes(self.seams.bytes());
         let raft = with_seed(seed, opening).await.map_err(|e| failed(e.to_string()))?;
+        // Its metrics say who the members are only when it has begun to run.
+        raft.is_initialized().await.map_err(|e| failed(e.to_string()))?;
         elect_at_once_if_alone(&raft, self.id.0).await.map_err(failed)?;
         self.snapshots.insert(id, snapshots);
         let standing = self.standing.clone();
