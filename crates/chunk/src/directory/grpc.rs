@@ -167,7 +167,13 @@ impl DirectoryApi for Directory {
                 Err(error) => last = error,
             }
         }
-        let newest = newest.ok_or(last)?;
+        let Some(newest) = newest else {
+            // The map may have been read before it said where its only node listens since a
+            // restart: whoever was given is asked again.
+            let mut state = self.state.lock();
+            (state.learned, state.epoch) = Default::default();
+            return Err(last);
+        };
         self.learn(newest.epoch).await;
         Ok(newest.unknown.into_iter().map(VolumeId).collect())
     }
