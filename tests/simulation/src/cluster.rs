@@ -6,7 +6,7 @@ use crate::{
     observer::Observer,
     random::Rng,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use turmoil::Sim;
 
 /// Simulated time between two looks at the world; no message is faster.
@@ -28,6 +28,10 @@ pub struct Cluster<'a> {
     pub machines: Vec<Machine>,
     /// Clients' hosts.
     pub clients: Vec<String>,
+    /// Metadata nodes whose data was damaged: they may be refused, and stay off then.
+    pub damaged: BTreeSet<String>,
+    /// Those that were.
+    pub refused: BTreeSet<String>,
 }
 
 /// How large a cluster is.
@@ -75,7 +79,14 @@ impl Cluster<'_> {
                 }
             });
         }
-        Self { sim, site, machines, clients: Vec::new() }
+        Self {
+            sim,
+            site,
+            machines,
+            clients: Vec::new(),
+            damaged: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        }
     }
 
     /// Volumes in all.
@@ -104,6 +115,21 @@ impl Cluster<'_> {
     pub fn machine(&self, name: &str) -> &Machine {
         let found = self.machines.iter().find(|m| m.name() == name);
         found.unwrap_or_else(|| panic!("there is no machine {name}"))
+    }
+
+    /// The machines that count: all but those that were refused.
+    pub fn counting(&self) -> Vec<Machine> {
+        let machines = self.machines.iter().filter(|m| !self.refused.contains(m.name()));
+        machines.cloned().collect()
+    }
+
+    /// A process has ended by itself. Whether that was to be expected for good.
+    pub fn is_refused(&mut self, name: &str) -> bool {
+        let damaged = self.damaged.contains(name);
+        if damaged {
+            self.refused.insert(name.to_owned());
+        }
+        damaged
     }
 
     /// All other hosts, clients' too.

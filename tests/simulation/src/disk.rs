@@ -52,6 +52,12 @@ struct World {
     observer: Observer,
 }
 
+/// What was on a disk at one moment.
+pub struct DiskCopy {
+    inodes: BTreeMap<u64, Inode>,
+    names: Names,
+}
+
 /// A disk. Cheap to clone; clones are the same disk.
 #[derive(Clone)]
 pub struct Platter(Arc<Mutex<World>>);
@@ -145,6 +151,20 @@ impl Platter {
     /// A part of the disk is gone for good, with all that was in it.
     pub fn lose(&self, dir: &Path) {
         self.0.lock().names.lose(dir);
+    }
+
+    /// Copies what is on the disk.
+    pub fn copy(&self) -> DiskCopy {
+        let world = self.0.lock();
+        let inodes = world.inodes.iter().map(|(id, inode)| (*id, inode.copy()));
+        DiskCopy { inodes: inodes.collect(), names: world.names.copy() }
+    }
+
+    /// Puts the disk back to a copy. No process runs.
+    pub fn restore(&self, copy: &DiskCopy) {
+        let mut world = self.0.lock();
+        world.inodes = copy.inodes.iter().map(|(id, inode)| (*id, inode.copy())).collect();
+        world.names = copy.names.copy();
     }
 
     /// Files below a directory.

@@ -1,7 +1,7 @@
 //! What goes wrong, and when: decided by the seed, carried out between the steps of the
 //! simulation, and all of it undone before the last look.
 
-use crate::{cluster::Cluster, disk::Faults, random::Rng};
+use crate::{cluster::Cluster, disk::Faults, machine::MachineCopy, random::Rng};
 use model::{BlobId, ChunkName, VolumeId};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,15 +54,37 @@ pub struct Schedule {
     losses: Losses,
 }
 
-/// What was lost: no more than any content can bear, also one whose write is under way. So bits
-/// are flipped of one chunk of a metachunk and its links, ever, or one volume is lost.
-#[derive(Default)]
+/// What was lost: no more than can be borne, also by a content whose write is under way. So a
+/// simulation flips bits, of one chunk of a metachunk and its links, ever; or loses a volume; or
+/// the data of a metadata node, whose peers have no trouble meanwhile.
 struct Losses {
-    /// Whether this simulation loses a volume; it flips bits otherwise.
-    of_volume: bool,
+    of: Loss,
     volume: bool,
     /// Contents with a chunk that was damaged.
     damaged: BTreeSet<BlobId>,
+    /// What happens next to the metadata node.
+    replica: Replica,
+}
+
+/// What a simulation loses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Bits of chunks.
+    Bits,
+    /// A volume.
+    Volume,
+    /// The data of a metadata node.
+    Replica,
+}
+
+/// What happens to a metadata node's data, and when.
+enum Replica {
+    /// They are copied.
+    Copied(Duration),
+    /// They are put back to the copy, are lost, or get a bit flipped.
+    Damaged(Duration, String, MachineCopy),
+    /// No more.
+    Over,
 }
 
 impl Schedule {
@@ -70,7 +92,18 @@ impl Schedule {
     pub fn new(menu: Menu, rng: Rng, from: Duration) -> Self {
         let mut rng = rng;
         let every = Duration::from_millis(rng.within(400..4000));
-        let losses = Losses { of_volume: rng.one_in(2), ..Losses::default() };
+        let of = match rng.below(5) {
+            0 | 1 => Loss::Bits,
+            2 | 3 => Loss::Volume,
+            _ => Loss::Replica,
+        };
+        let replica = match of {
+            Loss::Replica if menu.losses => {
+                Replica::Copied(from + Duration::from_millis(rng.below(2500)))
+            }
+            _ => Replica::Over,
+        };
+        let losses = Losses { of, volume: false, damaged: BTreeSet::new(), replica };
         Self { menu, rng, next: from, every, undo: Vec::new(), losses }
     }
 
@@ -78,6 +111,7 @@ impl Schedule {
     pub fn step(&mut self, cluster: &mut Cluster<'_>) {
         let now = cluster.elapsed();
         self.undo_until(cluster, now);
+        self.lose_replica(cluster, now);
         if now < self.next {
             return;
         }
@@ -116,8 +150,15 @@ impl Schedule {
     }
 
     fn machine(&mut self, cluster: &Cluster<'_>) -> String {
-        let names: Vec<_> = cluster.machines.iter().map(|m| m.name().to_owned()).collect();
+        let names = self.troubled(cluster);
         self.rng.pick(&names).cloned().unwrap_or_default()
+    }
+
+    /// The machines that faults befall.
+    fn troubled(&self, cluster: &Cluster<'_>) -> Vec<String> {
+        let spares_metas = self.losses.of == Loss::Replica;
+        let machines = cluster.machines.iter().filter(|m| !spares_metas || m.stores().is_none());
+        machines.map(|m| m.name().to_owned()).collect()
     }
 
     fn inject(&mut self, cluster: &mut Cluster<'_>, now: Duration) {
@@ -130,8 +171,7 @@ impl Schedule {
             5 if self.menu.crashes => {
                 // The lights go out everywhere.
                 let power = !self.rng.one_in(4);
-                let all: Vec<_> = cluster.machines.iter().map(|m| m.name().to_owned()).collect();
-                for machine in all {
+                for machine in self.troubled(cluster) {
                     self.crash(cluster, now, &machine, power);
                 }
             }
@@ -159,9 +199,10 @@ impl Schedule {
                 }
             }
             13..17 if self.menu.disks => self.trouble_disk(cluster, now, machine),
-            17 | 22..24 if self.menu.losses => match self.losses.of_volume {
-                true => self.lose_volume(cluster, now),
-                false => self.flip(cluster),
+            17 | 22..24 if self.menu.losses => match self.losses.of {
+                Loss::Bits => self.flip(cluster),
+                Loss::Volume => self.lose_volume(cluster, now),
+                Loss::Replica => {}
             },
             20..22 if self.menu.network => {
                 let pieces = 1 << self.rng.within(1..7);
@@ -243,6 +284,45 @@ impl Schedule {
         if platter.flip(&path) {
             observer.note(format_args!("flip a bit of {chunk} on volume {volume}"));
             self.losses.damaged.extend(family);
+        }
+    }
+
+    /// Copies what a metadata node has, and later puts it back to that, empties it, or flips a
+    /// bit of its log.
+    fn lose_replica(&mut self, cluster: &mut Cluster<'_>, now: Duration) {
+        match std::mem::replace(&mut self.losses.replica, Replica::Over) {
+            Replica::Copied(at) if at <= now => {
+                let metas: Vec<_> =
+                    cluster.machines.iter().filter(|m| m.stores().is_some()).cloned().collect();
+                let Some(victim) = self.rng.pick(&metas) else { return };
+                let at = now + Duration::from_millis(self.rng.within(2500..6000));
+                let name = victim.name().to_owned();
+                self.losses.replica = Replica::Damaged(at, name, victim.copy());
+            }
+            Replica::Damaged(at, name, copy) if at <= now => {
+                cluster.crash(&name, true);
+                let victim = cluster.machine(&name).clone();
+                let what = match self.rng.below(3) {
+                    0 => {
+                        victim.wipe();
+                        "emptied"
+                    }
+                    1 => {
+                        victim.restore(&copy);
+                        "put back to an older copy"
+                    }
+                    _ => {
+                        let segments = victim.log_segments();
+                        let flipped =
+                            self.rng.pick(&segments).is_some_and(|s| victim.platter().flip(s));
+                        if flipped { "with another bit in its log" } else { "as it was" }
+                    }
+                };
+                cluster.site.observer.note(format_args!("{name} is {what}"));
+                cluster.damaged.insert(name.clone());
+                self.later(now, 100..3000, Undo::Start(name));
+            }
+            later => self.losses.replica = later,
         }
     }
 

@@ -2,11 +2,11 @@
 //! what the daemons of the binary run, put together from the same parts.
 
 use crate::{
-    disk::Platter,
+    disk::{DiskCopy, Platter},
     network::{Flakiness, SimListener, address},
     observer::Observer,
     random::Rng,
-    stores::SimStores,
+    stores::{SimStores, StoresCopy},
 };
 use chunk::{ChunkServer, Directory, VolumeConfig, index::MemoryIndexes};
 use meta::{Node, Services};
@@ -26,6 +26,15 @@ use transport::{AccessKey, App, Connect, Gate, HttpPool, Keys, Secret};
 
 /// When simulations begin, in microseconds since 1970.
 const EPOCH_MICROS: u64 = 1_800_000_000_000_000;
+
+/// Where metadata nodes keep everything.
+const META_DIR: &str = "/meta";
+
+/// What a machine kept at one moment.
+pub struct MachineCopy {
+    disk: DiskCopy,
+    stores: StoresCopy,
+}
 
 /// What every machine of a cluster knows.
 #[derive(Clone)]
@@ -192,6 +201,35 @@ impl Machine {
         }
     }
 
+    /// Copies what a machine keeps: all of a data directory.
+    pub fn copy(&self) -> MachineCopy {
+        let stores = self.stores().map(SimStores::copy).unwrap_or_default();
+        MachineCopy { disk: self.platter().copy(), stores }
+    }
+
+    /// Puts a machine back to a copy. Its process does not run.
+    pub fn restore(&self, copy: &MachineCopy) {
+        self.platter().restore(&copy.disk);
+        if let Some(stores) = self.stores() {
+            stores.restore(&copy.stores);
+        }
+    }
+
+    /// Empties the data directory of a metadata node. Its process does not run.
+    pub fn wipe(&self) {
+        self.platter().lose(Path::new(META_DIR));
+        if let Some(stores) = self.stores() {
+            stores.restore(&StoresCopy::default());
+        }
+    }
+
+    /// The segments of a metadata node's log.
+    pub fn log_segments(&self) -> Vec<PathBuf> {
+        let mut files = self.platter().files(Path::new(META_DIR));
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "wal"));
+        files
+    }
+
     /// A volume is gone for good. An empty one is put beside its place, for the next process.
     pub fn replace_volume(&self, lost: &Path, observer: &Observer) {
         let Role::Chunk { volumes } = &self.0.role else { return };
@@ -234,7 +272,7 @@ impl Machine {
         rng: Arc<Mutex<Rng>>,
     ) -> Result<(), Box<dyn Display>> {
         let policy: PolicyName = "EC22".parse().map_err(failed)?;
-        let mut config = meta::Config::new("/meta".into(), address(self.name()), policy);
+        let mut config = meta::Config::new(META_DIR.into(), address(self.name()), policy);
         config.peers = site.metas.clone();
         config.partitions = 1;
         config.policies = policies();

@@ -206,7 +206,8 @@ impl Life<'_, '_> {
             }
             self.cluster.step().map_err(|error| error.to_string())?;
             *self.simulated = self.cluster.elapsed();
-            let ended = std::mem::take(&mut *self.cluster.site.ended.lock());
+            let mut ended = std::mem::take(&mut *self.cluster.site.ended.lock());
+            ended.retain(|machine| !self.cluster.is_refused(machine));
             if let Some(schedule) = schedule {
                 for machine in ended {
                     schedule.ended(self.cluster, &machine);
@@ -311,21 +312,21 @@ impl Life<'_, '_> {
             Ok(())
         })?;
         self.until("a look at every chunk", FINISH, &mut None, |_| *done.lock() == 1)?;
-        let quiet = |cluster: &mut Cluster<'_>| converges::check(&cluster.machines).is_none();
+        let quiet = |cluster: &mut Cluster<'_>| converges::check(&cluster.counting()).is_none();
         let settled = self.until("quiet", SETTLE, &mut None, quiet);
-        if let Some(what) = converges::hashes(&self.cluster.machines) {
+        if let Some(what) = converges::hashes(&self.cluster.counting()) {
             self.cluster.site.observer.violated(Invariant::Replicas, what);
         }
         if settled.is_ok() {
             self.meddle(Moment::Quiet);
-            let (machines, observer) = (&self.cluster.machines, &self.cluster.site.observer);
-            let checked = [counters::check(machines), census::check(machines, observer)];
+            let (machines, observer) = (self.cluster.counting(), &self.cluster.site.observer);
+            let checked = [counters::check(&machines), census::check(&machines, observer)];
             for what in checked.into_iter().flatten() {
                 observer.violated(Invariant::Converges, what);
             }
         }
         settled.map_err(|error| {
-            format!("{error}: {}", converges::check(&self.cluster.machines).unwrap_or_default())
+            format!("{error}: {}", converges::check(&self.cluster.counting()).unwrap_or_default())
         })
     }
 }

@@ -15,6 +15,10 @@ const HEADS: [u8; 2] = [0x22, 0x24];
 /// What damages the batches of a replica on their way to its store, on purpose.
 pub type Tamper = Arc<dyn Fn(&str, &mut Vec<Change>) + Send + Sync>;
 
+/// The state stores of a node, as they were at one moment.
+#[derive(Default)]
+pub struct StoresCopy(BTreeMap<String, Arc<MemoryStore>>);
+
 /// The state stores of a metadata node. They outlive its processes. Cheap to clone.
 #[derive(Clone)]
 pub struct SimStores(Arc<Inner>);
@@ -48,6 +52,20 @@ impl SimStores {
     /// The stores, by partition.
     pub fn all(&self) -> Vec<(String, Arc<MemoryStore>)> {
         self.0.stores.lock().iter().map(|(name, store)| (name.clone(), store.clone())).collect()
+    }
+
+    /// Copies all stores.
+    pub fn copy(&self) -> StoresCopy {
+        let copy = |(name, store): (&String, &Arc<MemoryStore>)| {
+            (name.clone(), Arc::new(store.crash(usize::MAX)))
+        };
+        StoresCopy(self.0.stores.lock().iter().map(copy).collect())
+    }
+
+    /// Puts the stores back to a copy; to none, if it is empty. No process runs.
+    pub fn restore(&self, copy: &StoresCopy) {
+        *self.0.stores.lock() =
+            copy.0.iter().map(|(name, store)| (name.clone(), Arc::new(store.crash(0)))).collect();
     }
 
     /// Has all batches from now on go through `tamper`.

@@ -102,6 +102,11 @@ impl Inode {
         self.unsynced.is_empty()
     }
 
+    /// As a copy of it is, all of which would survive.
+    pub fn copy(&self) -> Self {
+        Self { now: self.now.clone(), synced: self.now.clone(), unsynced: Vec::new() }
+    }
+
     /// Its length.
     pub fn len(&self) -> u64 {
         self.now.length

@@ -177,6 +177,11 @@ impl Names {
         self.unsynced.retain(|change| !change.0.iter().all(|(path, _)| settled.contains(path)));
     }
 
+    /// As a copy of them is, all of which would survive.
+    pub fn copy(&self) -> Self {
+        Self { now: self.now.clone(), synced: self.now.clone(), unsynced: Vec::new() }
+    }
+
     /// Forgets a directory and all below it.
     pub fn lose(&mut self, dir: &Path) {
         self.unsynced.retain(|change| !change.0.iter().any(|(path, _)| path.starts_with(dir)));

@@ -2,6 +2,7 @@
 //! breaks goes in where a simulation meets the code under test: disks, stores, clients.
 
 use ::disk::Disk;
+use parking_lot::Mutex;
 use simulation::{
     cluster::Cluster,
     disk::Faults,
@@ -191,6 +192,31 @@ fn a_partition_that_stays_keeps_replicas_apart() {
 fn news_that_an_account_forgets_are_missed() {
     let forgetful = tampered(None, |change| !is(LISTED, change));
     fires_saying("their account lists", Invariant::Converges, forgetful);
+}
+
+#[test]
+fn replicas_that_are_all_put_back_forget_what_was_acknowledged() {
+    let copies = Mutex::new(Vec::new());
+    let put_back = move |moment, cluster: &mut Cluster<'_>| {
+        let metas = cluster.machines.iter().filter(|m| m.stores().is_some());
+        let metas: Vec<_> = metas.cloned().collect();
+        match moment {
+            Moment::Up => {
+                *copies.lock() = metas.iter().map(|m| (m.name().to_owned(), m.copy())).collect();
+            }
+            Moment::Done => {
+                for machine in &metas {
+                    cluster.crash(machine.name(), true);
+                }
+                for (name, copy) in copies.lock().iter() {
+                    cluster.machine(name).restore(copy);
+                    cluster.start(name);
+                }
+            }
+            _ => {}
+        }
+    };
+    fires(Invariant::Applied, peaceful(put_back));
 }
 
 #[test]
