@@ -34,6 +34,11 @@ impl LogStore {
         self.wal.purged(self.group).map(|(index, _)| index)
     }
 
+    /// The last index that it has, or was cut off.
+    pub fn end(&self) -> Option<u64> {
+        self.wal.bounds(self.group).map(|(_, last)| last).max(self.purged())
+    }
+
     /// Whether the log has this very entry.
     pub async fn has(&self, id: LogId) -> Result<bool, StorageError> {
         let found = self.read(id.index..=id.index, usize::MAX).await?;

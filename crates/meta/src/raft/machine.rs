@@ -72,6 +72,29 @@ impl Machine {
             );
             machine.rebuild(purged)?;
         }
+        let (applied, end) = (machine.applied.map(|id| id.index), machine.log.end());
+        if applied > end {
+            // A leader counts on what its followers synced: where it lost power before its own
+            // log was synced, the others have what is missing. Consensus takes no state that
+            // neither log nor snapshot leads to.
+            tracing::warn!(
+                %partition, ?applied, ?end,
+                "the state store is ahead of the log: it is made anew"
+            );
+            match purged {
+                Some(_) => machine.rebuild(purged)?,
+                None if end.is_none() => {
+                    let lost = format!(
+                        "partition {partition}: it has a state and no log: put the log back"
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, lost));
+                }
+                None => {
+                    machine.store.clear().map_err(io::Error::other)?;
+                    machine.load()?;
+                }
+            }
+        }
         Ok(machine)
     }
 
@@ -82,7 +105,7 @@ impl Machine {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!(
-                    "partition {}: the state store is older than the log and no whole snapshot \
+                    "partition {}: the state store does not fit the log and no whole snapshot \
                      covers the gap: put the newest snapshots back if there is a copy of them, \
                      or leave this node off",
                     self.partition

@@ -58,7 +58,7 @@ pub enum Verdict {
     WaitsForVolume,
     /// The same: every volume that takes chunks has one of the metachunk already.
     NoTarget,
-    /// The same: too few chunks are left to read.
+    /// After a while: too few chunks are left to read.
     TooFewLeft,
     /// After a while.
     Failed,

@@ -62,10 +62,11 @@ impl Postponed {
         let before = self.pauses.remove(&place);
         let until = match verdict {
             Verdict::Done => return,
-            Verdict::Failed => true,
+            // A disk that could not be read may be read again.
+            Verdict::Failed | Verdict::TooFewLeft => true,
             // The volume may have come during the try, which did not see it.
             _ if start.changes != self.changes => true,
-            Verdict::WaitsForVolume | Verdict::NoTarget | Verdict::TooFewLeft => false,
+            Verdict::WaitsForVolume | Verdict::NoTarget => false,
         };
         let delay = before.map_or(FIRST, |pause| (pause.delay * 2).min(LONGEST));
         if self.pauses.len() >= MOST {
