@@ -56,7 +56,7 @@ pub enum Verdict {
     Done,
     /// When a volume comes back, comes new, or is given up for lost.
     WaitsForVolume,
-    /// The same: every volume that takes chunks has one of the metachunk already.
+    /// After a while: every volume that takes chunks has one of the metachunk already.
     NoTarget,
     /// After a while: too few chunks are left to read.
     TooFewLeft,

@@ -62,11 +62,11 @@ impl Postponed {
         let before = self.pauses.remove(&place);
         let until = match verdict {
             Verdict::Done => return,
-            // A disk that could not be read may be read again.
-            Verdict::Failed | Verdict::TooFewLeft => true,
+            // A disk that could not be read may be read again, and one that was full has room.
+            Verdict::Failed | Verdict::NoTarget | Verdict::TooFewLeft => true,
             // The volume may have come during the try, which did not see it.
             _ if start.changes != self.changes => true,
-            Verdict::WaitsForVolume | Verdict::NoTarget => false,
+            Verdict::WaitsForVolume => false,
         };
         let delay = before.map_or(FIRST, |pause| (pause.delay * 2).min(LONGEST));
         if self.pauses.len() >= MOST {
@@ -87,7 +87,7 @@ impl Postponed {
     /// A volume came, or was given up.
     pub fn volumes_changed(&mut self) {
         self.changes += 1;
-        for pause in self.pauses.values_mut().filter(|pause| pause.until.is_none()) {
+        for pause in self.pauses.values_mut() {
             pause.delay = FIRST;
             pause.until = Some(Instant::now());
         }
