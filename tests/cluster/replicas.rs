@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long a call of a writer is tried.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -23,7 +23,7 @@ partitions = 4
 delete_grace = "200ms"
 volume_silence = "3s"
 reserve = "16MiB"
-snapshot_log = "16KiB"
+snapshot_log = "8KiB"
 "#;
 
 /// The node that things happen to, and another.
