@@ -23,7 +23,7 @@ partitions = 4
 delete_grace = "200ms"
 volume_silence = "3s"
 reserve = "16MiB"
-snapshot_log = "8KiB"
+snapshot_log = "16KiB"
 "#;
 
 /// The node that things happen to, and another.
@@ -276,8 +276,8 @@ const KINDS: [(u8, &str); 11] = [
     (11, "free"),
 ];
 
-/// What nodes in a cluster of three write in the seconds of a test, whatever else they do.
-const ALWAYS: [u8; 7] = [1, 2, 3, ENTRY, 7, 8, 10];
+/// What segments hold at any time, however much of the log was cut; others are there by chance.
+const ALWAYS: [u8; 5] = [1, 3, ENTRY, 7, 8];
 
 #[test]
 fn a_flipped_bit_in_a_frame_of_any_kind_keeps_a_node_from_starting() {
