@@ -35,11 +35,11 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The state machine over a store; if the store is behind where the log is cut, it is rebuilt
-    /// from the newest snapshot.
+    /// The state machine over a store; if the store is behind where the log is cut, or ahead of
+    /// its end, it is made anew from the newest snapshot or from a log that is whole.
     ///
     /// # Errors
-    /// The store cannot be read, or is behind the log and no snapshot is whole.
+    /// The store cannot be read, or does not fit the log and no snapshot is whole.
     pub fn open(
         partition: PartitionId,
         disk: Arc<dyn Disk>,
