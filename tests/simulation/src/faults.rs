@@ -245,11 +245,12 @@ impl Schedule {
             _ => faults.slowness = Duration::from_millis(1 << self.rng.within(2..12)),
         }
         cluster.site.observer.note(format_args!("disk of {machine} {faults:?}"));
-        let fails_for_good = faults.failing_changes > 0;
+        let slow_only = !faults.slowness.is_zero();
         cluster.machine(&machine).platter().set_faults(faults);
         self.later(now, 500..6000, Undo::Disk(machine.clone()));
-        if fails_for_good {
-            // A volume that failed once is out of service until its server is started again.
+        if !slow_only {
+            // A volume that failed once, or could not be opened when its server started, is out of
+            // service until that is started again.
             let at = now + Duration::from_millis(self.rng.within(2000..9000));
             self.undo.push((at, Undo::Start(machine)));
         }
