@@ -29,15 +29,15 @@ const TABLE_BYTES: u64 = 16 << 20;
 pub struct Config {
     /// Blocks of tables kept in memory, for all partitions together.
     pub cache_bytes: u64,
-    /// What a partition gathers in memory before it is written out as a table. Some more of
-    /// that size, of all partitions together, may queue for the disk before writes wait.
-    pub memtable_bytes: u64,
+    /// What all partitions together gather in memory before it is written out as tables: one
+    /// that is busy alone up to a third of it, and none less than a 24th. Some more may queue for
+    /// the disk before writes wait.
+    pub memtables_bytes: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        // With 17 partitions some 34 MiB of memtables at most, and the cache.
-        Self { cache_bytes: 32 << 20, memtable_bytes: 1 << 20 }
+        Self { cache_bytes: 32 << 20, memtables_bytes: 24 << 20 }
     }
 }
 
@@ -55,7 +55,9 @@ pub struct FjallDatabase {
 struct Shared {
     database: Database,
     directory: PathBuf,
-    memtable_bytes: u64,
+    memtables_bytes: u64,
+    /// What partitions gather, all together.
+    gathered: AtomicU64,
     /// Batches written since the database was opened.
     written: AtomicU64,
     /// How many of those are known to be durable. Held during a sync.
@@ -73,7 +75,8 @@ impl FjallDatabase {
         let shared = Shared {
             database,
             directory: directory.to_owned(),
-            memtable_bytes: config.memtable_bytes,
+            memtables_bytes: config.memtables_bytes,
+            gathered: AtomicU64::new(0),
             written: AtomicU64::new(0),
             // What recovery found in the journal may not have reached the disk.
             synced: Mutex::new(0),

@@ -6,7 +6,7 @@ use std::path::Path;
 use store::{Config, Error, FjallDatabase};
 use tempfile::TempDir;
 
-const CONFIG: Config = Config { cache_bytes: 1 << 20, memtable_bytes: 64 << 20 };
+const CONFIG: Config = Config { cache_bytes: 1 << 20, memtables_bytes: 192 << 20 };
 
 fn open(directory: &Path) -> Result<FjallDatabase, Error> {
     FjallDatabase::open(directory, CONFIG)

@@ -7,12 +7,18 @@ use parking_lot::{RwLock, RwLockWriteGuard};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 /// Full memtables of a partition that may queue for the disk. The engine's bound is four.
 const MAX_SEALED: usize = 3;
+
+/// The part of the memory for memtables that a partition may fill when the others have little.
+const LARGEST_SHARE: u64 = 3;
+
+/// The part that it may fill always.
+const LEAST_SHARE: u64 = 24;
 
 /// Full memtables of all partitions that may queue for the disk.
 const MAX_QUEUED: usize = 16;
@@ -25,6 +31,8 @@ pub struct Partition {
     /// half a batch: a table registered meanwhile, of any partition, moves the visible sequence
     /// number past the batch's (`DECISIONS.md`).
     current: RwLock<Current>,
+    /// What it was found to gather last.
+    gathered: AtomicU64,
 }
 
 /// The keyspace in use. Its name ends in a generation, so that `clear` can put a new keyspace
@@ -55,7 +63,7 @@ impl Partition {
         });
         let keyspace = opened.map_err(|error| Error::engine("open", error))?;
         let current = RwLock::new(Current { keyspace, generation: latest });
-        Ok(Self { shared, name: name.to_owned(), current })
+        Ok(Self { shared, name: name.to_owned(), current, gathered: AtomicU64::new(0) })
     }
 
     /// Waits while too much is queued for the disk: before the lock, where it holds up no
@@ -78,12 +86,25 @@ impl Partition {
     /// Hands a full memtable to the engine's worker, to be written out. Its batches are made
     /// durable in the journal first, so that no table is ever ahead of the journal.
     fn rotate(&self, current: &Current) -> Result<(), Error> {
-        if current.keyspace.tree.active_memtable().size() < self.shared.memtable_bytes {
+        let bytes = current.keyspace.tree.active_memtable().size();
+        let others = self.gathers(bytes) - bytes;
+        let all = self.shared.memtables_bytes;
+        // Larger tables are merged less often: what one partition writes is worth gathering while
+        // the others have little.
+        if bytes < all.saturating_sub(others).clamp(all / LEAST_SHARE, all / LARGEST_SHARE) {
             return Ok(());
         }
         self.shared.sync()?;
         let rotated = current.keyspace.rotate_memtable();
-        rotated.map(drop).map_err(|error| Error::engine("write", error))
+        rotated.map_err(|error| Error::engine("write", error))?;
+        self.gathers(0);
+        Ok(())
+    }
+
+    /// Notes what it gathers; gives what all partitions do.
+    fn gathers(&self, bytes: u64) -> u64 {
+        let more = bytes.wrapping_sub(self.gathered.swap(bytes, Ordering::Relaxed));
+        self.shared.gathered.fetch_add(more, Ordering::Relaxed).wrapping_add(more)
     }
 }
 

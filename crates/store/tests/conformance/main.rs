@@ -44,7 +44,7 @@ struct Fjall {
 impl Fjall {
     fn open(directory: TempDir) -> Self {
         // Small enough that the suite writes tables, not only the journal.
-        let config = Config { cache_bytes: 1 << 20, memtable_bytes: 8 << 10 };
+        let config = Config { cache_bytes: 1 << 20, memtables_bytes: 24 << 10 };
         let database = FjallDatabase::open(directory.path(), config).expect("opens");
         let store = database.partition("partition").expect("opens");
         let other = database.partition("other").expect("opens");

@@ -14,7 +14,7 @@ use store::{Config, FjallDatabase};
 const DIRECTORY: &str = "CAIRN_STORE_CRASH_DIRECTORY";
 
 /// Small memtables, so that tables are written and compacted all the time.
-const CONFIG: Config = Config { cache_bytes: 1 << 20, memtable_bytes: 64 << 10 };
+const CONFIG: Config = Config { cache_bytes: 1 << 20, memtables_bytes: 192 << 10 };
 
 /// This test binary as a child that runs one test, which plays the process to be killed.
 fn child(test: &str, directory: &Path) -> Command {
