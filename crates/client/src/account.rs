@@ -3,6 +3,7 @@
 use crate::{
     Client, Error,
     changes::{Changes, DEFAULT_LIMIT, awaitable, changes_properties, lists, takes_properties},
+    container::goes_on,
     metadata::{Metadata, Route, ask},
 };
 use model::{Account, AccountName, ContainerEntry, ListQuery, Listing, Properties};
@@ -153,10 +154,19 @@ lists!(ListContainers);
 awaitable!(ListContainers => Listing<ContainerEntry>);
 
 impl ListContainers {
-    async fn run(self) -> Result<Listing<ContainerEntry>, Error> {
+    async fn run(mut self) -> Result<Listing<ContainerEntry>, Error> {
+        loop {
+            let page = self.page().await?;
+            if !goes_on(&mut self.query, &page) {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn page(&self) -> Result<Listing<ContainerEntry>, Error> {
         let request = v1::ListContainersRequest {
             account: self.account.to_string(),
-            query: Some(self.query.into()),
+            query: Some(self.query.clone().into()),
         };
         let route = Route::Slot(self.account.slot());
         let answer =

@@ -289,7 +289,8 @@ pub enum ListedName<T> {
     Prefix(String),
 }
 
-/// A page of a listing.
+/// A page of a listing. What a server gives may be empty before the end, where it read through
+/// much that is not listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing<T> {
     /// Entries and prefixes in byte order of names, versions newest first.

@@ -5,8 +5,8 @@ use crate::{Failure, Fatal, kv::key::Key};
 use model::{Error, ListQuery, ListedName, Listing, Version};
 use store::Read;
 
-/// Pairs that a page reads before it ends early, if it has an entry. A page must have one, so
-/// a run of deleted names longer than this is still read through where nothing else is found.
+/// Pairs that a page reads before it ends early, with what it has: nothing, where a run of deleted
+/// names is longer than this.
 const MAX_PAGE_STEPS: usize = 100_000;
 
 /// Rows with names in their keys.
@@ -72,7 +72,7 @@ pub(super) fn page<R: Rows>(
         }
         let look = rows.look(key, value, folded.is_some())?;
         let Some(entry) = look.entry else {
-            if cursor.steps > MAX_PAGE_STEPS && folded.is_none() && last.is_some() {
+            if cursor.steps > MAX_PAGE_STEPS {
                 listing.next = Some((name, None));
                 break;
             }
