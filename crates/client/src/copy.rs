@@ -128,7 +128,10 @@ impl<'a> Copy<'a> {
             {
                 for (position, volume) in row.volumes.iter().enumerate() {
                     let todo = copied.volumes.get(position).is_some_and(Option::is_none);
-                    let volume = volume.and_then(|id| volumes.get(&id)).filter(|_| todo);
+                    // One that a copy of another position went to before both were moved.
+                    let taken = |id: &VolumeId| copied.volumes.contains(&Some(*id));
+                    let volume = volume.filter(|id| !taken(id)).and_then(|id| volumes.get(&id));
+                    let volume = volume.filter(|_| todo);
                     let from = source.chunk_name(number as u32, position as u8);
                     let (Some(volume), Some(from)) = (volume, from) else { continue };
                     let (blob, write) = (copy.blob, self.names.write);
