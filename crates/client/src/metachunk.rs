@@ -14,7 +14,7 @@ use layout::{Geometry, Stripe, StripeRange};
 use model::{BlobId, Extent, Metachunk, Method};
 use recovery::{Command, Decoder, Event, Fragment, Gone, Loss, Mask, ReadPlan, has};
 use std::{collections::VecDeque, ops::Range};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Reads one metachunk, stripe by stripe.
 pub(crate) struct MetachunkReader<'a> {
@@ -145,7 +145,8 @@ impl<'a> MetachunkReader<'a> {
         let mut commands: VecDeque<Command> = self.plan.begin(wanted, self.poor).into();
         let mut pulls = FuturesUnordered::new();
         let volumes = self.row()?.1.volumes.clone();
-        let late = sleep(self.context.servers.health.late_after(volumes.into_iter().flatten()));
+        let patience = self.context.servers.health.late_after(volumes.into_iter().flatten());
+        let late = sleep(patience);
         tokio::pin!(late);
         let (mut hedged, mut mismatched, mut forgiven) = (false, false, false);
         loop {
@@ -184,9 +185,11 @@ impl<'a> MetachunkReader<'a> {
                     commands.extend(self.arrived(position, result));
                 }
                 () = &mut late, if !hedged => {
-                    hedged = true;
+                    // More than one may be late, until nothing is left to ask.
+                    late.as_mut().reset(Instant::now() + patience);
                     if self.context.servers.health.take_hedge() {
                         let more = self.plan.handle(Event::Hedge);
+                        hedged = more.is_empty();
                         Counters::add(&self.context.counters.fetches_hedged, more.len() as u64);
                         commands.extend(more);
                     }

@@ -10,7 +10,7 @@ use layout::{Footer, Stripe, fragment_crc};
 use model::{Error, Hash, Method};
 use recovery::{Command, Decoder, Event, Fragment, Gone, Loss, Mask, ReadPlan, has};
 use std::{collections::VecDeque, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use transport::HttpPool;
 
 /// A stripe that has not come after so long is asked of one more source.
@@ -167,8 +167,11 @@ impl<'a> Stripes<'a> {
                     commands.extend(self.arrived(position, result));
                 }
                 () = &mut late, if !hedged => {
-                    hedged = true;
-                    commands.extend(self.plan.handle(Event::Hedge));
+                    // More than one may be late, until nothing is left to ask.
+                    late.as_mut().reset(Instant::now() + LATE);
+                    let more = self.plan.handle(Event::Hedge);
+                    hedged = more.is_empty();
+                    commands.extend(more);
                 }
                 else => return Err(Error::internal("a rebuild waits for nothing")),
             }
