@@ -54,16 +54,19 @@ pub const GIVE_UP_GRACE: Duration = Duration::from_secs(10);
 pub struct Repairs {
     /// Volumes that are down.
     pub losses: Losses,
-    /// How many metachunks are at work at once.
-    pub permits: Arc<Semaphore>,
+    /// How many metachunks are at work at once. A partition has no more in line than that, and
+    /// the line is fair: none waits for another's whole queue.
+    at_once: usize,
+    permits: Arc<Semaphore>,
     progress: Mutex<BTreeMap<model::PartitionId, Arc<Progress>>>,
 }
 
 impl Repairs {
     /// With so many metachunks at work at once.
     pub fn new(at_once: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(at_once.max(1)));
-        Self { losses: Losses::default(), permits, progress: Mutex::default() }
+        let at_once = at_once.max(1);
+        let permits = Arc::new(Semaphore::new(at_once));
+        Self { losses: Losses::default(), at_once, permits, progress: Mutex::default() }
     }
 
     /// The progress of a partition.
@@ -249,9 +252,10 @@ impl Worker {
                 {
                     continue;
                 }
-                let permits = self.node.0.repairs.permits.clone();
-                let Ok(permit) = permits.try_acquire_owned() else { return Ok(Look::Full) };
-                self.start(queued, outlook, permit);
+                if self.active.len() >= self.node.0.repairs.at_once {
+                    return Ok(Look::Full);
+                }
+                self.start(queued, outlook);
             }
             if looked_at >= MAX_LOOKED_AT {
                 return Ok(Look::More(last));
@@ -259,12 +263,7 @@ impl Worker {
         }
     }
 
-    fn start(
-        &mut self,
-        queued: QueuedRepair,
-        outlook: &Outlook,
-        permit: tokio::sync::OwnedSemaphorePermit,
-    ) {
+    fn start(&mut self, queued: QueuedRepair, outlook: &Outlook) {
         let work = Work::default();
         let start = self.postponed.start(queued.repair.positions);
         self.active.insert(Place::of(&queued), (work.clone(), start));
@@ -277,8 +276,9 @@ impl Worker {
             queued,
             work,
         };
+        let permits = self.node.0.repairs.permits.clone();
         self.tasks.spawn(async move {
-            let _permit = permit;
+            let _permit = permits.acquire_owned().await;
             entry.repair().await
         });
     }

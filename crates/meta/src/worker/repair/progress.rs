@@ -15,6 +15,9 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Most events of the window that are kept one by one.
 const MAX_EVENTS: usize = 4096;
 
+/// Most metachunks that are remembered for being beyond help; counts go no further.
+const MAX_STUCK: usize = 65_536;
+
 /// Counts since this node leads the partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -65,9 +68,14 @@ impl Progress {
         };
         let mut all = self.stuck.lock();
         match stuck {
-            Some(why) => all.insert(place, why),
-            None => all.remove(&place),
-        };
+            Some(why) if all.len() < MAX_STUCK || all.contains_key(&place) => {
+                all.insert(place, why);
+            }
+            Some(_) => {}
+            None => {
+                all.remove(&place);
+            }
+        }
     }
 
     /// Forgets metachunks that are not queued any more.
