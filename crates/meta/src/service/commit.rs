@@ -1,6 +1,6 @@
 //! What makes writes part of versions: staged pages, commits, and aborts that keep them out.
 
-use super::{Services, container_of, mismatched};
+use super::{Services, container_of, mismatched, unknown_volume};
 use crate::partition::Refusal;
 use model::{BlobId, ContentId, Error, Extent, Metachunk};
 use proto::{
@@ -17,6 +17,8 @@ impl Services {
         let (_, _, container) = container_of(&message.account, &message.container)?;
         let partition = self.0.of_container(&container)?;
         let rows = message.rows.into_iter().map(Metachunk::try_from);
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        self.check_volumes(&rows)?;
         let command = Command::StagePage(Box::new(StagePage {
             container,
             incarnation: message.incarnation,
@@ -24,7 +26,7 @@ impl Services {
             method: message.chunk_method.parse()?,
             chunk_blocks: message.chunk_blocks,
             page: message.page,
-            rows: rows.collect::<Result<_, _>>()?,
+            rows,
         }));
         self.propose(partition, &message.request_id, command).await?;
         Ok(v1::Empty {})
@@ -37,6 +39,8 @@ impl Services {
         let (_, _, container) = container_of(&message.account, &message.container)?;
         let partition = self.0.of_container(&container)?;
         let content = message.content.map(|id| ContentId::try_from(&id[..])).transpose()?;
+        let extents = extents_from(message.extents)?;
+        extents.iter().try_for_each(|extent| self.check_rows(&extent.rows))?;
         let command = Command::Commit(Box::new(Commit {
             container,
             incarnation: message.incarnation,
@@ -44,7 +48,7 @@ impl Services {
             mode: if message.append { CommitMode::Append } else { CommitMode::Create },
             content,
             blob: BlobId::try_from(&message.blob[..])?,
-            extents: extents_from(message.extents)?,
+            extents,
             size: message.size,
             hash: hash_from(message.hash)?,
             md5: md5_from(message.md5)?,
@@ -66,6 +70,25 @@ impl Services {
         }
         self.propose(partition, &message.request_id, Command::Abort { blob }).await?;
         Ok(v1::Empty {})
+    }
+
+    /// Refuses rows that name volumes which do not exist: nothing could be asked of those, and
+    /// what has to be deleted there would wait for ever.
+    pub(super) fn check_rows(&self, rows: &Rows) -> Result<(), Error> {
+        match rows {
+            Rows::Inline(rows) => self.check_volumes(rows),
+            Rows::Staged(_) => Ok(()),
+        }
+    }
+
+    fn check_volumes(&self, rows: &[Metachunk]) -> Result<(), Error> {
+        let map = self.0.0.registry.logged()?;
+        let mut named = rows.iter().flat_map(|row| &row.volumes).flatten();
+        match named.find(|volume| map.volume(**volume).is_none()) {
+            None => Ok(()),
+            // Volumes stay in the map for good: one that is not in it may be newer than this copy.
+            Some(volume) => Err(unknown_volume(*volume)),
+        }
     }
 }
 

@@ -30,6 +30,8 @@ impl Services {
         let (_, _, container) = container_of(&message.account, &message.container)?;
         let partition = self.0.of_container(&container)?;
         let blobs = message.expected_blobs.iter().map(|blob| BlobId::try_from(&blob[..]));
+        let tail = message.tail.map(extent_from).transpose()?;
+        tail.iter().try_for_each(|tail| self.check_rows(&tail.rows))?;
         let command = Command::Truncate(Box::new(Truncate {
             container,
             incarnation: message.incarnation,
@@ -39,7 +41,7 @@ impl Services {
             expected_blobs: blobs.collect::<Result<_, _>>()?,
             keep_extents: message.keep_extents,
             keep_rows: message.keep_rows,
-            tail: message.tail.map(extent_from).transpose()?,
+            tail,
             size: message.size,
             delete_grace: self.grace(),
         }));

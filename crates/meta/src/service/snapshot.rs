@@ -63,6 +63,7 @@ impl Services {
             ImportBody::Marker
         } else {
             let extents = extents_from(message.extents)?;
+            extents.iter().try_for_each(|extent| self.check_rows(&extent.rows))?;
             ImportBody::Content {
                 content: entry.content,
                 blob: BlobId::try_from(&message.blob[..])?,
