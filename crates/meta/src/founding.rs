@@ -172,7 +172,6 @@ impl Node {
                 if let Err(refusal) = self.directory().propose(self.now(), None, command).await {
                     tracing::warn!(?refusal, "the cluster's record could not be written yet");
                 }
-                continue;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
