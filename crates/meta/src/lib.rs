@@ -30,6 +30,7 @@ mod error;
 mod founding;
 mod identity;
 mod keys;
+mod logtime;
 mod node;
 mod partition;
 mod peers;

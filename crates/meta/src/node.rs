@@ -4,6 +4,7 @@ use crate::{
     Config, Error,
     identity::Identity,
     keys::KeyChecker,
+    logtime::LogTime,
     partition::Partition,
     peers::Peers,
     raft::{LogStore, Machine, Network, Raft, SnapshotDir, with_seed},
@@ -298,6 +299,7 @@ fn begin_boot(
     wal: &Wal,
 ) -> Result<(Identity, Boot), Error> {
     let empty = wal.groups().is_empty();
+    let before = identity.as_ref().and_then(|i| i.boot.as_ref()).map_or(0, |boot| boot.found);
     // Votes and acknowledged entries were in what is gone: without them this would be another
     // node under the old one's name.
     let gone = match &identity {
@@ -306,6 +308,9 @@ fn begin_boot(
         }
         None if !empty => {
             Some("there is a log, and the record `node.json` of whose it is is gone: put it back")
+        }
+        Some(_) if wal.found() < before => {
+            Some("its log ends before where it began to run the last time: put the newest one back")
         }
         _ => None,
     };
@@ -368,12 +373,20 @@ impl Opening<'_> {
         let disk = self.seams.disk.clone();
         let snapshots = SnapshotDir::open(disk.clone(), dir.clone()).map_err(io)?;
         let (changed, applied) = watch::channel(0);
+        let time = Arc::<LogTime>::default();
         let purged = self.wal.purged(id.0).map(|(index, _)| index);
         let opened_at = self.wal.bounds(id.0).map_or(purged.unwrap_or(0), |(_, last)| last);
         let log = LogStore::new(self.id.0, id.0, self.wal.clone());
-        let mut machine =
-            Machine::open(id, disk, store.clone(), snapshots.clone(), log.clone(), changed)
-                .map_err(io)?;
+        let mut machine = Machine::open(
+            id,
+            disk,
+            store.clone(),
+            snapshots.clone(),
+            log.clone(),
+            changed,
+            time.clone(),
+        )
+        .map_err(io)?;
         machine.reach_snapshot().await.map_err(io)?;
         let failed = |why: String| Error::Partition { partition: id, why };
         let opening = Raft::new(
@@ -390,7 +403,8 @@ impl Opening<'_> {
         elect_at_once_if_alone(&raft, self.id.0).await.map_err(failed)?;
         self.snapshots.insert(id, snapshots);
         let standing = self.standing.clone();
-        let partition = Partition::new(id, self.id.0, raft, store, applied, opened_at, standing);
+        let partition =
+            Partition::new(id, self.id.0, raft, store, applied, opened_at, standing, time);
         self.partitions.insert(id, partition);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A replica of one partition: how the rest of the crate proposes commands and reads state.
 
 use crate::{
+    logtime::LogTime,
     raft::{Batch, EncodedEntry, LogId, MAX_BATCH, Raft, Replies},
     standing::Standing,
 };
@@ -76,6 +77,7 @@ struct Inner {
     /// The last index of the log when the replica was opened.
     opened_at: u64,
     standing: Arc<Standing>,
+    time: Arc<LogTime>,
     proposals: mpsc::Sender<Pending>,
     /// Readers that wait for the next read-index round.
     readers: mpsc::UnboundedSender<oneshot::Sender<Result<(), Refusal>>>,
@@ -103,6 +105,7 @@ impl Partition {
         applied: watch::Receiver<u64>,
         opened_at: u64,
         standing: Arc<Standing>,
+        time: Arc<LogTime>,
     ) -> Self {
         let (proposals, queue) = mpsc::channel(QUEUE);
         let (readers, waiting) = mpsc::unbounded_channel();
@@ -117,6 +120,7 @@ impl Partition {
             applied,
             opened_at,
             standing,
+            time,
             proposals,
             readers,
             turn,
@@ -136,6 +140,11 @@ impl Partition {
     /// Its store, for what needs no consistency with other replicas.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
+    }
+
+    /// The time that a command would carry now, with this clock.
+    pub fn time(&self, clock: u64) -> u64 {
+        self.0.time.next(clock)
     }
 
     /// Changes whenever something was applied.
@@ -163,15 +172,17 @@ impl Partition {
         Some(node.1.addr.clone())
     }
 
-    /// Puts a command through consensus and gives its answer, once it is applied here.
+    /// Puts a command through consensus and gives its answer, once it is applied here. `clock` is
+    /// this node's.
     pub async fn propose(
         &self,
-        time: u64,
+        clock: u64,
         request: Option<RequestId>,
         command: state::Command,
     ) -> Result<state::Answer, Refusal> {
         self.check_leads()?;
         self.0.standing.check_clock()?;
+        let time = self.0.time.next(clock);
         let entry = state::Entry { index: 0, time, request, command };
         let entry = EncodedEntry(Bytes::from(entry.encode()?));
         let (answer, answered) = oneshot::channel();

@@ -6,6 +6,7 @@ use super::{
     sequence,
     snapshot::{self, Meta},
 };
+use crate::logtime::LogTime;
 use disk::Disk;
 use model::PartitionId;
 use openraft::{
@@ -32,14 +33,15 @@ pub struct Machine {
     membership: Membership,
     /// Tells workers and readers that something was applied.
     changed: watch::Sender<u64>,
+    time: Arc<LogTime>,
 }
 
 impl Machine {
-    /// The state machine over a store; if the store is behind where the log is cut, or ahead of
-    /// its end, it is made anew from the newest snapshot or from a log that is whole.
+    /// The state machine over a store; if the store is behind where the log is cut, it is made
+    /// anew from the newest snapshot.
     ///
     /// # Errors
-    /// The store cannot be read, or does not fit the log and no snapshot is whole.
+    /// The store cannot be read, is ahead of the log, or is behind it and no snapshot is whole.
     pub fn open(
         partition: PartitionId,
         disk: Arc<dyn Disk>,
@@ -47,6 +49,7 @@ impl Machine {
         snapshots: SnapshotDir,
         log: LogStore,
         changed: watch::Sender<u64>,
+        time: Arc<LogTime>,
     ) -> io::Result<Self> {
         let purged = log.purged();
         let mut machine = Self {
@@ -58,6 +61,7 @@ impl Machine {
             applied: None,
             membership: Membership::default(),
             changed,
+            time,
         };
         machine.load()?;
         if machine.applied.is_none() {
@@ -73,27 +77,19 @@ impl Machine {
             machine.rebuild(purged)?;
         }
         let (applied, end) = (machine.applied.map(|id| id.index), machine.log.end());
-        if applied > end {
-            // A leader counts on what its followers synced: where it lost power before its own
-            // log was synced, the others have what is missing. Consensus takes no state that
-            // neither log nor snapshot leads to.
-            tracing::warn!(
-                %partition, ?applied, ?end,
-                "the state store is ahead of the log: it is made anew"
-            );
-            match purged {
-                Some(_) => machine.rebuild(purged)?,
-                None if end.is_none() => {
-                    let lost = format!(
-                        "partition {partition}: it has a state and no log: put the log back"
-                    );
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, lost));
-                }
-                None => {
-                    machine.store.clear().map_err(io::Error::other)?;
-                    machine.load()?;
-                }
-            }
+        // Nothing is applied before it is synced in the log, but for a snapshot that was received
+        // and that the log has not heard of.
+        if applied > end && applied > machine.snapshots.newest_index()? {
+            let number = |index: Option<u64>| index.map_or("none".to_owned(), |i| i.to_string());
+            let (applied, end) = (number(applied), number(end));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "partition {partition}: its state has applied entry {applied}, and the last \
+                     entry of its log is {end}: the directory `log` is an older copy, or the end \
+                     of the log is lost: put the newest log back, or leave this node off"
+                ),
+            ));
         }
         Ok(machine)
     }
@@ -105,7 +101,7 @@ impl Machine {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!(
-                    "partition {}: the state store does not fit the log and no whole snapshot \
+                    "partition {}: the state store is older than the log and no whole snapshot \
                      covers the gap: put the newest snapshots back if there is a copy of them, \
                      or leave this node off",
                     self.partition
@@ -185,6 +181,8 @@ impl Machine {
             .transpose()
             .map_err(io::Error::other)?
             .unwrap_or_default();
+        let status = state::read::status(&*view).map_err(io::Error::other)?;
+        self.time.reached(status.log_time);
         self.changed.send_replace(self.applied.map_or(0, |id| id.index));
         Ok(())
     }
@@ -194,6 +192,7 @@ impl Machine {
     fn apply_entry(&mut self, entry: Entry<TypeConfig>) -> io::Result<Replies> {
         let mut replies = Vec::new();
         let mut changes: Vec<Change> = Vec::new();
+        let mut reached = 0;
         match entry.payload {
             EntryPayload::Blank => {}
             EntryPayload::Membership(membership) => {
@@ -205,8 +204,9 @@ impl Machine {
                 for (ordinal, encoded) in batch.0.into_iter().enumerate() {
                     let sequence = sequence(entry.log_id.index, ordinal);
                     let command = state::Entry::decode(sequence, &encoded.0);
-                    let reply = command.and_then(|command| batch_state.apply(&command));
-                    replies.push(reply.map_err(io::Error::other)?);
+                    let command = command.map_err(io::Error::other)?;
+                    reached = reached.max(command.time);
+                    replies.push(batch_state.apply(&command).map_err(io::Error::other)?);
                 }
                 changes = batch_state.into_changes();
             }
@@ -214,6 +214,7 @@ impl Machine {
         changes.extend(own_records(Some(entry.log_id), &self.membership)?);
         self.store.write(changes).map_err(io::Error::other)?;
         self.applied = Some(entry.log_id);
+        self.time.reached(reached);
         Ok(Replies(replies))
     }
 }

@@ -144,14 +144,22 @@ async fn nodes_that_all_went_at_once_admit_each_other_and_miss_one_that_is_lost(
     back.close().await;
 }
 
+/// Why the only node of a cluster does not start.
+async fn refused(cluster: &Cluster, partitions: u32) -> String {
+    let address = cluster.addresses[0].clone();
+    let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
+    config.partitions = partitions;
+    let error = Node::open(config, seams(), keys()).await.err().expect("refused");
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    format!("{error}: {}", source.unwrap_or_default())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_without_the_record_of_whose_it_is_is_refused() {
     let cluster = Cluster::new(1);
     close_all(cluster.start().await).await;
     std::fs::remove_file(cluster.path(0).join("node.json")).unwrap();
-    let config = Config::new(cluster.path(0), "any:1".into(), "EC42".parse().unwrap());
-    let refused = Node::open(Config { partitions: 1, ..config }, seams(), keys()).await;
-    let why = refused.err().unwrap().to_string();
+    let why = refused(&cluster, 1).await;
     assert!(why.contains("node.json"), "{why}");
 }
 
@@ -159,12 +167,8 @@ async fn a_log_without_the_record_of_whose_it_is_is_refused() {
 async fn another_number_of_partitions_is_refused() {
     let cluster = Cluster::new(1);
     cluster.open(0).await.close().await;
-    let address = cluster.addresses[0].clone();
-    let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
-    config.partitions = 2;
-    let opened = Node::open(config, seams(), keys()).await;
-    let error = opened.err().expect("refused").to_string();
-    assert!(error.contains("1 partitions") && error.contains("set it back"), "{error}");
+    let why = refused(&cluster, 2).await;
+    assert!(why.contains("1 partitions") && why.contains("set it back"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,11 +176,38 @@ async fn a_member_without_its_log_does_not_start() {
     let cluster = Cluster::new(1);
     close_all(cluster.start().await).await;
     std::fs::remove_dir_all(cluster.path(0).join("log")).unwrap();
-    let address = cluster.addresses[0].clone();
-    let mut config = Config::new(cluster.path(0), address, "EC42".parse().unwrap());
-    config.partitions = 1;
-    let error = Node::open(config, seams(), keys()).await.err().expect("refused").to_string();
-    assert!(error.contains("its log is gone"), "{error}");
+    let why = refused(&cluster, 1).await;
+    assert!(why.contains("its log is gone"), "{why}");
+}
+
+/// Has the only node of a cluster write, and put its log back to before, as many starts ago.
+async fn with_an_older_log(starts: u32) -> Cluster {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start().await;
+    create(&leader(&nodes).await, 0..20).await;
+    close_all(nodes).await;
+    let (log, old) = (cluster.path(0).join("log"), cluster.path(0).join("old"));
+    copy(&log, &old);
+    for start in 1..=starts {
+        let node = cluster.open(0).await;
+        create(&leader([&node]).await, start * 20..(start + 1) * 20).await;
+        close_all([node]).await;
+    }
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(old, log).unwrap();
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_log_is_refused_by_a_node_that_nobody_else_can_warn() {
+    let cluster = with_an_older_log(1).await;
+    let why = refused(&cluster, 1).await;
+    assert!(why.contains("has applied entry") && why.contains("older copy"), "{why}");
+    // Its record knows as well, once it has started since: no state store is needed for that.
+    let cluster = with_an_older_log(2).await;
+    std::fs::remove_dir_all(cluster.path(0).join("state")).unwrap();
+    let why = refused(&cluster, 1).await;
+    assert!(why.contains("ends before where it began"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

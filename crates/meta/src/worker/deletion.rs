@@ -47,20 +47,20 @@ pub async fn run(node: Node, partition: Partition) {
 
 /// Works on one batch of the queue; false if nothing is due.
 async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
-    let due = {
+    let (due, now) = {
         let view = partition.local();
         let failed = |e: state::Failure| Error::internal(e.to_string());
         let log_time = state::read::status(&*view).map_err(failed)?.log_time;
         let mut turn = partition.turn().await;
         // When it is due was reckoned in log time, which this node's clock may be behind.
-        let now = node.now().max(log_time);
+        let now = partition.time(node.now()).max(log_time);
         let due = state::read::due_deletions(&*view, turn.deletions, now, BATCH);
         let due = due.map_err(failed)?;
         // What is queued from now on is due at log time or later; what is there and not due, after
         // this node's clock, which may be behind log time.
         let next = due.first().map_or(now, |first| first.key.due);
         turn.deletions = next.min(log_time);
-        due
+        (due, now)
     };
     if due.is_empty() {
         return Ok(false);
@@ -91,7 +91,7 @@ async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
             deletion.chunks.iter().filter(is_left).map(|(volume, _)| *volume).collect();
         match volumes.is_empty() {
             true => done.push(deletion.key),
-            false => postponed.push(later(node, deletion.key, volumes)),
+            false => postponed.push(later(now, deletion.key, volumes)),
         }
     }
     metrics::counter!("cairn_deletions_total").increment(done.len() as u64);
@@ -99,8 +99,8 @@ async fn round(node: &Node, partition: &Partition) -> Result<bool, Refusal> {
     Ok(true)
 }
 
-fn later(node: &Node, key: DeletionKey, volumes: BTreeSet<VolumeId>) -> Postponed {
-    let due = node.now() + RETRY.as_micros() as u64;
+fn later(now: u64, key: DeletionKey, volumes: BTreeSet<VolumeId>) -> Postponed {
+    let due = now + RETRY.as_micros() as u64;
     Postponed { key, due, volumes: volumes.into_iter().collect() }
 }
 
