@@ -123,6 +123,19 @@ async fn deletes_go_in_batches_with_a_sync_per_directory() {
 }
 
 #[tokio::test]
+async fn a_directory_in_a_chunks_place_is_no_fault_of_the_volume() {
+    let fixture = Fixture::new().await;
+    let (gone, other) = (put(&fixture, 1).await, put(&fixture, 2).await);
+    let path = fixture.paths().chunk(&gone);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let left = delete(&fixture, vec![gone.to_string(), other.to_string()]).await.unwrap();
+    assert_eq!(left, Vec::<String>::new());
+    assert!(path.is_dir() && !fixture.paths().chunk(&other).exists());
+    put(&fixture, 3).await;
+}
+
+#[tokio::test]
 async fn verification_finds_every_kind_of_damage() {
     let fixture = Fixture::new().await;
     let whole = put(&fixture, 1).await;

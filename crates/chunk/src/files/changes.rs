@@ -148,6 +148,11 @@ impl Shared {
                 Ok(true)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Not of our making, and no reason to distrust the disk.
+            Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+                tracing::warn!(chunk = %name, volume = %self.root().display(), "a directory is in its place");
+                Ok(false)
+            }
             Err(e) => Err(self.change_failed("remove a chunk", e)),
         }
     }
