@@ -154,4 +154,11 @@ fn a_flipped_bit_gives_the_right_bytes_and_is_noticed() {
     // And it stays right, by ranges over the damage too.
     let got = cluster.store.cli(&["object", "get", "c", "o", "-", "--range", "900-70000"]).ok();
     assert!(got.out == bytes[900..=70_000]);
+    // A chunk that is cut short is not there for who looks at chunks.
+    let head = |level| cluster.store.cli(&["object", "head", "c", "o", "--trust-level", level]);
+    head("complete").ok();
+    let cut = std::fs::OpenOptions::new().write(true).open(&damaged[1]).unwrap();
+    cut.set_len(cut.metadata().unwrap().len() - 1).unwrap();
+    head("complete").gone();
+    head("readable").ok();
 }

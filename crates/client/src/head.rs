@@ -126,7 +126,7 @@ impl HeadObject {
         if chunks.len() < needed {
             return Ok(false);
         }
-        let asked = chunks.iter().map(|(volume, name)| self.client.servers.head(volume, name));
+        let asked = chunks.iter().map(|(volume, name)| self.client.servers.inspect(volume, name));
         let states = futures::future::join_all(asked).await;
         let count = |is: fn(&ChunkState) -> bool| states.iter().filter(|s| is(s)).count();
         if count(|s| matches!(s, ChunkState::Present { .. })) >= needed {

@@ -268,24 +268,6 @@ impl ChunkServers {
         }
     }
 
-    /// What a chunk server says of a chunk.
-    pub(crate) async fn head(&self, volume: &VolumeRef, chunk: &ChunkName) -> ChunkState {
-        let request = request(Method::HEAD, volume, chunk).body(transport::full_body(Bytes::new()));
-        let response = match timeout(ASK_TIMEOUT, self.send(volume, request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(reason)) => return ChunkState::Unknown { reason },
-            Err(_) => {
-                return ChunkState::Unknown { reason: format!("no answer within {ASK_TIMEOUT:?}") };
-            }
-        };
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        match (response.status(), length.and_then(|l| l.to_str().ok()?.parse().ok())) {
-            (StatusCode::OK, Some(bytes)) => ChunkState::Present { bytes, footer: None },
-            (StatusCode::NOT_FOUND | StatusCode::GONE, _) => ChunkState::Missing,
-            (status, _) => ChunkState::Unknown { reason: status.to_string() },
-        }
-    }
-
     /// What a chunk server says of a chunk, and the chunk of itself.
     pub(crate) async fn inspect(&self, volume: &VolumeRef, chunk: &ChunkName) -> ChunkState {
         let unknown = |reason| ChunkState::Unknown { reason };
