@@ -363,9 +363,9 @@ impl Metadata {
     fn given_up(&self, last: model::Error, indeterminate: bool) -> Error {
         let message = match self.end {
             Some(end) if end <= Instant::now() + LONGEST_PAUSE => {
-                format!("no answer before the deadline; the last try: {last}")
+                format!("given up before the deadline; the last try: {last}")
             }
-            _ => format!("no answer within {:?}; the last try: {last}", self.deadline),
+            _ => format!("given up after {:?}; the last try: {last}", self.deadline),
         };
         if indeterminate { Error::indeterminate(message) } else { Error::unavailable(message) }
     }
