@@ -1,8 +1,8 @@
 //! Accounts, containers, objects, and listings of them.
 
 use crate::{
-    AccountName, ContainerId, ContainerName, ContentId, Error, Extent, Hash, JobId, ObjectName,
-    PolicyName, Version,
+    AccountName, ContainerId, ContainerName, ContentId, Error, ErrorKind, Extent, Hash, JobId,
+    ObjectName, PolicyName, Subject, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +65,22 @@ impl Frozen {
             Self::No => false,
             Self::Lease { until, .. } => until > now,
             Self::Forever => true,
+        }
+    }
+
+    /// How a write to a container is refused at a log time, if it is.
+    pub fn refusal(self, container: &ContainerName, now: u64) -> Option<Error> {
+        let refuse = |kind, message| Some(Error::new(kind, Subject::Container, message));
+        match self {
+            Self::Lease { .. } if self.at(now) => refuse(
+                ErrorKind::Unavailable,
+                format!("container {container} is frozen while a snapshot of it is made"),
+            ),
+            Self::Forever => refuse(
+                ErrorKind::Conflict,
+                format!("container {container} is frozen until somebody thaws it"),
+            ),
+            Self::Lease { .. } | Self::No => None,
         }
     }
 }

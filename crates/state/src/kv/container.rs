@@ -60,14 +60,13 @@ pub(crate) fn existing(view: &dyn Read, id: &ContainerId) -> Result<Container, F
     Ok(read(view, id)?.ok_or_else(|| missing(id))?)
 }
 
-/// The container, or *not found*, or *unavailable* if it is frozen.
+/// The container, or *not found*, or what is said if it is frozen.
 pub(crate) fn writable(view: &dyn Read, id: &ContainerId, now: u64) -> Result<Container, Failure> {
     let container = existing(view, id)?;
-    if container.frozen.at(now) {
-        let message = format!("container {} is frozen and takes no writes", container.name);
-        return Err(Error::new(ErrorKind::Unavailable, Subject::Container, message).into());
+    match container.frozen.refusal(&container.name, now) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(container),
     }
-    Ok(container)
 }
 
 pub(crate) fn missing(id: &ContainerId) -> Error {

@@ -56,10 +56,14 @@ pub(super) fn update(cx: &mut Context, command: &UpdateContainer) -> Result<Answ
         true => container::writable(&cx.txn, id, cx.now())?,
         false => container::existing(&cx.txn, id)?,
     };
+    let before = container.clone();
+    let mut same = changes;
     if !command.properties.is_empty() {
         let key = properties::of_container(id);
-        let properties = command.properties.apply_to(properties::read(&cx.txn, &key)?);
+        let before = properties::read(&cx.txn, &key)?;
+        let properties = command.properties.apply_to(before.clone());
         check_properties(&properties)?;
+        same = properties == before;
         properties::write(&mut cx.txn, key, properties)?;
     }
     if let Some(policy) = &command.policy {
@@ -71,6 +75,10 @@ pub(super) fn update(cx: &mut Context, command: &UpdateContainer) -> Result<Answ
     }
     if let Some(quota) = command.quota {
         container.quota = quota;
+    }
+    // Without any change to make, it is touched.
+    if same && container == before {
+        return Ok(Answer::Done);
     }
     container.modified = cx.now();
     save(cx, id, &container)?;

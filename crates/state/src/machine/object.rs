@@ -78,8 +78,13 @@ pub(super) fn update(cx: &mut Context, command: &UpdateObject) -> Result<Answer,
     containers::writable(&cx.txn, id, cx.now())?;
     let (version, mut head) = found(cx, id, name, command.version, &command.precondition)?;
     let key = properties::of_object(id, name, version);
-    let properties = command.properties.apply_to(properties::read(&cx.txn, &key)?);
+    let before = properties::read(&cx.txn, &key)?;
+    let properties = command.properties.apply_to(before.clone());
     check_properties(&properties)?;
+    // Without any change to make, it is touched.
+    if !command.properties.is_empty() && properties == before {
+        return Ok(Answer::Done);
+    }
     properties::write(&mut cx.txn, key, properties)?;
     head.modified = cx.now();
     kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;

@@ -15,6 +15,7 @@ use crate::{
         head::{self, Head, Versioned},
         key::Key,
     },
+    read::missing_object,
 };
 use model::{ContainerId, ObjectName, Version};
 use std::ops::Bound;
@@ -52,6 +53,11 @@ impl Batch {
 pub(super) fn purge(cx: &mut Context, command: &Purge) -> Result<Answer, Failure> {
     let id = &command.container;
     let mut container = containers::writable(&cx.txn, id, cx.now())?;
+    if let (Some(object), None) = (&command.object, &command.after)
+        && head::latest(&cx.txn, id, object)?.is_none()
+    {
+        return Err(missing_object(object, None).into());
+    }
     let (batch, next) = pick(cx, command)?;
     let (versions, markers) = remove_batch(cx, &mut container, id, batch, command.delete_grace)?;
     if versions + markers > 0 {

@@ -155,6 +155,15 @@ fn properties_change_in_place() {
     machine.ok(update(None, clear));
     let (_, shown) = read::show_object(&machine.memory, &c, &name, None).unwrap();
     assert_eq!(shown, properties(&[("d", "4")]));
+    // What changes nothing is no change; an empty list is: it touches.
+    let modified =
+        |machine: &Machine| read::show_object(&machine.memory, &c, &name, None).unwrap().0.modified;
+    let before = modified(&machine);
+    let nothing = PropertyChanges { remove: vec!["absent".into()], ..set(&[("d", "4")]) };
+    machine.ok(update(None, nothing));
+    assert_eq!(modified(&machine), before);
+    machine.ok(update(None, PropertyChanges::default()));
+    assert_eq!(modified(&machine), machine.time);
     let huge = "x".repeat(65_536);
     assert_eq!(machine.refused_as(update(None, set(&[("k", &huge)]))), ErrorKind::Invalid);
     // A marker has none.

@@ -264,3 +264,27 @@ fn listings_are_refused() {
     assert!(read::list_containers(&machine.memory, &account, &query).is_err());
     let _ = create_container("a", "b", Versioning::Suspended);
 }
+
+#[test]
+fn a_page_ends_early_in_a_long_run_of_deleted_names() {
+    let (mut machine, c) = Machine::with_container(Versioning::Unlimited);
+    for n in 0..50_100 {
+        let name = format!("gone/{n:06}");
+        // Without a look at the hash over all, which gets longer with each.
+        let commit = machine.commit(&c, &name, 0);
+        machine.run(Command::Commit(Box::new(commit))).unwrap();
+        machine.run(delete(&c, &name, None)).unwrap();
+    }
+    machine.put(&c, "here", 0);
+    for delimiter in ["", "/"] {
+        let mut query =
+            ListQuery { delimiter: delimiter.into(), limit: 1000, ..ListQuery::default() };
+        let first = read::list_objects(&machine.memory, &c, &query).unwrap();
+        assert_eq!(first.items, []);
+        (query.marker, query.marker_version) = first.next.expect("it is not the end");
+        let second = read::list_objects(&machine.memory, &c, &query).unwrap();
+        let names: Vec<_> = second.items.into_iter().map(item).collect();
+        assert!(matches!(&names[..], [Item::Entry { name, .. }] if name == "here"), "{names:?}");
+        assert_eq!(second.next, None);
+    }
+}

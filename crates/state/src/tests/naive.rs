@@ -261,7 +261,7 @@ impl Naive {
         let container = self.container(id)?;
         match container.frozen {
             Frozen::Lease { until, .. } if until > now => Err(ErrorKind::Unavailable),
-            Frozen::Forever => Err(ErrorKind::Unavailable),
+            Frozen::Forever => Err(ErrorKind::Conflict),
             _ => Ok(container),
         }
     }

@@ -153,7 +153,7 @@ fn a_frozen_container_takes_no_writes() {
     machine.ok(writes[0].clone());
     // For good, until an operator thaws it.
     machine.ok(freeze(Frozen::Forever, None));
-    assert_eq!(machine.refused_as(writes[2].clone()), ErrorKind::Unavailable);
+    assert_eq!(machine.refused_as(writes[2].clone()), ErrorKind::Conflict);
     assert_eq!(machine.refused_as(freeze(Frozen::No, Some(job))), ErrorKind::Conflict);
     let lease = lease(&machine, 20);
     assert_eq!(machine.refused_as(lease), ErrorKind::Conflict);

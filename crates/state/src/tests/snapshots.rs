@@ -117,7 +117,7 @@ fn a_snapshot_is_seen_when_it_is_whole_and_frozen_for_good() {
     let versions = machine.versions(&target, "o");
     let want = [(40, false), (30, true), (20, false)];
     assert_eq!(versions, want.map(|(version, marker)| (Version(version), marker)));
-    assert_eq!(machine.refused_as(delete(&target, "o", None)), ErrorKind::Unavailable);
+    assert_eq!(machine.refused_as(delete(&target, "o", None)), ErrorKind::Conflict);
     let second = import(&machine, OTHER, 50, 4);
     assert_eq!(machine.refused_as(run(second)), ErrorKind::NotFound);
     let object = read::locate(&machine.memory, &target, &"o".parse().unwrap(), None).unwrap();

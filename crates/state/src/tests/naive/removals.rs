@@ -93,6 +93,11 @@ impl Naive {
     pub(super) fn purge(&mut self, command: &Purge) -> Outcome {
         let id = &command.container;
         let all = self.writable(id)?.all();
+        if let (Some(object), None) = (&command.object, &command.after)
+            && !all.iter().any(|(name, _)| name == object)
+        {
+            return Err(ErrorKind::NotFound);
+        }
         let is_behind = |name: &ObjectName, version: Version| match &command.after {
             None => true,
             Some(PurgeCursor { object, version: None, .. }) => name >= object,
