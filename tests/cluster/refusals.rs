@@ -96,6 +96,8 @@ fn wrong_requests_are_refused_and_change_nothing() {
         store.cli(&["object", "put", "good", "object", f, option, value])
     };
     with("--policy", "NOSUCH").refused(2, &["NOSUCH", "EC42"]);
+    store.cli(&["object", "put", "new", "x", f, "--policy", "NOSUCH"]).refused(2, &["NOSUCH"]);
+    store.cli(&["container", "show", "new"]).refused(5, &["new"]);
     with("--policy", "EC63").refused(2, &["EC63", "9", "6"]);
     with("--policy", "a b").refused(2, &["policy"]);
     store.cli(&["container", "create", "p", "--policy", "NOSUCH"]).refused(2, &["NOSUCH"]);

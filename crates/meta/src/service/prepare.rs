@@ -3,8 +3,8 @@
 use super::{Services, container_of, read_failed};
 use crate::partition::Refusal;
 use model::{
-    BlobId, ClusterMap, ContainerId, Error, ErrorKind, JobId, Method, ObjectName, Policy, Subject,
-    Versioning, VolumeId, WriteId,
+    Administrative, BlobId, ClusterMap, ContainerId, Error, ErrorKind, JobId, Liveness, Method,
+    ObjectName, Policy, PolicyName, Subject, Versioning, VolumeId, WriteId,
 };
 use placement::Placement;
 use proto::v1;
@@ -26,6 +26,10 @@ impl Services {
     ) -> Result<v1::PrepareResponse, Refusal> {
         self.check_room()?;
         let (_, _, id) = container_of(&message.account, &message.container)?;
+        let asked: Option<PolicyName> = message.policy.map(|p| p.parse()).transpose()?;
+        let map = self.0.0.registry.map()?;
+        // Said before a container is created for it.
+        asked.as_ref().map_or(Ok(()), |asked| map.policy(asked).map(drop))?;
         let view = self.0.of_container(&id)?.read().await?;
         // Minted from log time, which the fence is compared with.
         let log_time = state::read::status(&*view).map_err(read_failed)?.log_time;
@@ -65,8 +69,6 @@ impl Services {
                 ..prepared
             });
         }
-        let asked = message.policy.map(|p| p.parse()).transpose()?;
-        let map = self.0.0.registry.map()?;
         let policy = match message.append_to {
             Some(name) => policy_of(&*view, &id, &name.parse()?, &map)?,
             None => None,
@@ -121,8 +123,26 @@ impl Services {
         {
             return Ok(placement);
         }
-        let error = Error::from(refused);
-        Err(Error { message: format!("policy {}: {}", policy.name, error.message), ..error })
+        let is_full = |v: &&model::Volume| {
+            let serves = v.liveness == Liveness::Up && v.administrative == Administrative::In;
+            serves && !v.takes_chunks()
+        };
+        let full = map.volumes.iter().filter(is_full).count();
+        let (name, error) = (&policy.name, Error::from(refused.clone()));
+        match refused {
+            // Waiting does not help.
+            placement::Error::TooFew { exist, take, avoided, .. }
+                if full > 0 && take - avoided + full >= policy.method.quorum() =>
+            {
+                let quorum = policy.method.quorum();
+                let message = format!(
+                    "policy {name} needs {quorum} volumes at least; {full} of {exist} are full: \
+                     add volumes, or delete what is not needed"
+                );
+                Err(Error::new(ErrorKind::Exhausted, Subject::Volume, message))
+            }
+            _ => Err(Error { message: format!("policy {name}: {}", error.message), ..error }),
+        }
     }
 }
 
@@ -180,11 +200,7 @@ fn size_of(
 
 /// A commit would be refused: better before the bytes are written than afterwards.
 fn check_frozen(container: &model::Container, now: u64) -> Result<(), Error> {
-    if !container.frozen.at(now) {
-        return Ok(());
-    }
-    let message = format!("container {} is frozen and takes no writes", container.name);
-    Err(Error::new(ErrorKind::Unavailable, Subject::Container, message))
+    container.frozen.refusal(&container.name, now).map_or(Ok(()), Err)
 }
 
 fn check_quota(container: &model::Container, freed: u64, size: u64) -> Result<(), Error> {
