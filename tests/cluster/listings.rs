@@ -136,3 +136,49 @@ fn objects_are_listed_counted_and_deleted_to_the_last_file() {
     gone.refused(5, &["listed"]);
     assert_eq!(server.stop().code(), Some(0));
 }
+
+/// Name and version of all entries, by pages of the command line: each goes on behind the last
+/// entry of the one before.
+fn versions_by_hand(store: &Store, limit: usize) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = Vec::new();
+    loop {
+        let mut line: Vec<String> =
+            ["object", "list", "c", "--versions", "--json"].map(str::to_owned).into();
+        line.extend(["--limit".to_owned(), limit.to_string()]);
+        if let Some((name, version)) = all.last() {
+            let version = version.to_string();
+            line.extend(["--marker", name, "--version-marker", &version].map(str::to_owned));
+        }
+        let page = store.cli(&line).lines();
+        assert!(page.len() <= limit);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page.iter().map(|entry| {
+            (entry["name"].as_str().unwrap().to_owned(), entry["version"].as_u64().unwrap())
+        }));
+    }
+}
+
+#[test]
+fn pages_of_any_size_lose_no_version() {
+    let scene = Scene::new();
+    let mut server = scene.daemon("server", &server_arguments(&scene, &scene.path("data")));
+    let store = Store { credentials: server.ready()["credentials"].as_str().unwrap().into() };
+    store.cli(&["container", "create", "c", "--versioning", "unlimited"]).ok();
+    let file = scene.file("file", b"");
+    let file = file.to_str().unwrap();
+    for object in ["a", "b", "k", "k", "k", "k", "z", "z"] {
+        store.cli(&["object", "put", "c", object, file]).ok();
+    }
+    store.cli(&["object", "delete", "c", "b"]).ok();
+    let all: Vec<_> = store.cli(&["object", "list", "c", "--versions", "--json"]).lines();
+    let all: Vec<_> = all
+        .iter()
+        .map(|e| (e["name"].as_str().unwrap().to_owned(), e["version"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(all.iter().map(|(name, _)| &name[..]).collect::<String>(), "abbkkkkzz");
+    for limit in 1..=3 {
+        assert_eq!(versions_by_hand(&store, limit), all, "pages of {limit}");
+    }
+}

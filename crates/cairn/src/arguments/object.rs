@@ -46,7 +46,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   cairn object list photos --prefix 2026/ --delimiter /
-  cairn object list photos --versions --json")]
+  cairn object list photos --versions --json
+  cairn object list photos --versions --limit 100 --marker cat.jpg --version-marker 1767225600000000
+
+The last goes on where a page ended: behind that version of that name, its older ones first.")]
     List {
         /// The container
         container: OsString,
@@ -55,6 +58,9 @@ Examples:
         /// Every version and delete marker, newest first
         #[arg(long)]
         versions: bool,
+        /// With --versions and --marker: also the versions of that name that are older than this
+        #[arg(long, value_name = "VERSION", requires_all = ["versions", "marker"])]
+        version_marker: Option<u64>,
         /// Only the delete markers of objects that are deleted, but whose versions are kept
         #[arg(long)]
         deleted: bool,

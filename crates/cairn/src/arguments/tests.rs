@@ -120,6 +120,8 @@ fn wrong_lines_are_usage_errors() {
         "cairn volume lock x",
         "cairn server --volume =x",
         "cairn object get c o - --range 9-1",
+        "cairn object list c --versions --version-marker 7",
+        "cairn object list c --marker a --version-marker 7",
         "cairn policy set P plain/nb_copy=2 --small-bytes 1k",
     ] {
         let error = parse(line).unwrap_err();

@@ -47,6 +47,12 @@ impl Wanted {
         })
     }
 
+    /// The same, but with what follows this version of the marker.
+    pub fn behind(mut self, version: Option<Version>) -> Self {
+        self.next = version.map(|version| (self.marker.clone(), Some(version)));
+        self
+    }
+
     /// The size and the start of the next page, unless there is none.
     pub fn next_page(&mut self) -> Option<(u32, Option<Cursor>)> {
         if self.done || self.left == 0 {

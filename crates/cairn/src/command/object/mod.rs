@@ -48,6 +48,8 @@ struct Deleted<'a> {
 #[derive(Clone, Copy)]
 struct Shown {
     versions: bool,
+    /// Older versions of the marker than this one too.
+    behind: Option<Version>,
     deleted: bool,
     properties: bool,
 }
@@ -84,8 +86,10 @@ pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<Exit>
         ObjectAction::Head { object, trust_level } => {
             return head::run(&place, &object, trust_level).await;
         }
-        ObjectAction::List { container, list, versions, deleted, properties } => {
-            place.list(&container, &list, Shown { versions, deleted, properties }).await
+        ObjectAction::List { container, list, versions, version_marker, deleted, properties } => {
+            let behind = version_marker.map(Version);
+            let shown = Shown { versions, behind, deleted, properties };
+            place.list(&container, &list, shown).await
         }
         ObjectAction::Truncate { object, size } => truncate::run(&place, &object, size.0).await,
         ObjectAction::Link(args) => link::run(&place, args).await,
@@ -152,9 +156,9 @@ impl Place {
     }
 
     async fn list(&self, container: &OsStr, args: &ListArgs, shown: Shown) -> anyhow::Result<()> {
-        let Shown { versions, deleted, properties } = shown;
+        let Shown { versions, behind, deleted, properties } = shown;
         let container = given::container(container)?;
-        let mut wanted = listing::Wanted::new(args)?;
+        let mut wanted = listing::Wanted::new(args)?.behind(behind);
         let mut first = true;
         while let Some((limit, next)) = wanted.next_page() {
             let mut page = self
