@@ -350,9 +350,10 @@ impl Metadata {
                 Err(refusal)
             }
             Err(_) => Err(Refusal {
-                error: model::Error::indeterminate(format!(
-                    "{address} did not answer within {patience:?}"
-                )),
+                error: model::Error::indeterminate(match patience < ATTEMPT_TIMEOUT {
+                    true => format!("{address} did not answer before the deadline"),
+                    false => format!("{address} did not answer within {patience:?}"),
+                }),
                 repeat: true,
                 unknown: true,
                 leader: None,

@@ -149,11 +149,11 @@ impl UserName {
         match (&self.account, role.is_of_account()) {
             (Some(_), true) | (None, false) => Ok(()),
             (None, true) => Err(user_error(format!(
-                "a {role} belongs to an account: name the user account:{}",
+                "users with the role {role} belong to an account: name the user account:{}",
                 self.user
             ))),
             (Some(account), false) => Err(user_error(format!(
-                "a {role} belongs to no account, and {self} is a user of account {account}; \
+                "users with the role {role} belong to no account, and {self} is a user of account {account}; \
                  name it {}",
                 self.user
             ))),

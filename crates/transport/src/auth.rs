@@ -11,7 +11,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// Reading or writing failed.
-    #[error("cannot {action} the secret {path}")]
+    #[error("cannot {action} {path}")]
     Io {
         /// `read` or `write`.
         action: &'static str,
@@ -23,7 +23,7 @@ pub enum SecretError {
     },
     /// Others on this machine can read it.
     #[error(
-        "the secret {path} can be read by other users (mode {mode:03o}); \
+        "{path} can be read by other users (mode {mode:03o}); \
          run: chmod 600 {path}"
     )]
     Exposed {

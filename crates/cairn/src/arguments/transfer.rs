@@ -12,7 +12,7 @@ use std::{ffi::OsString, path::PathBuf};
     after_help = "\
 Examples:
   cairn object put photos 2026/cat.jpg ./cat.jpg --mime-type image/jpeg --property place=Paris
-  tar c . | cairn object put backups today.tar - --policy EC63
+  tar c . | cairn object put backups today.tar - --policy THREECOPIES
   date | cairn object put logs today - --append
   cairn object put -r photos ./pictures
   cairn object put -r backups /etc --prefix host1/etc --jobs 16
@@ -79,7 +79,8 @@ pub struct PutArgs {
     override_usage = "cairn object get [OPTIONS] <CONTAINER> <OBJECT> [FILE]\n       \
                       cairn object get -r [OPTIONS] <CONTAINER> <DIR>",
     after_help = "\
-A file appears under its name once all of it has arrived and has been verified.
+A file appears under its name, in place of a file or symbolic link there, once all of it has arrived
+and has been verified.
 
 Examples:
   cairn object get photos 2026/cat.jpg ./cat.jpg

@@ -83,6 +83,14 @@ fn wanted(volume: &Volume) -> &'static str {
     }
 }
 
+/// What it has for new chunks: nothing that is known while it is down.
+fn score(volume: &Volume) -> String {
+    match volume.liveness {
+        Liveness::Up => volume.score.to_string(),
+        Liveness::Down => "-".to_owned(),
+    }
+}
+
 fn table(volumes: &[Volume]) -> String {
     let mut table =
         Table::new(&[">VOLUME", "STATE", ">SCORE", ">FREE", ">CAPACITY", "LOCATION", "ADDRESS"]);
@@ -90,7 +98,7 @@ fn table(volumes: &[Volume]) -> String {
         table.row([
             volume.id.to_string(),
             state(volume),
-            volume.score.to_string(),
+            score(volume),
             size::human(volume.free),
             size::human(volume.capacity),
             volume.location.to_string(),
@@ -106,7 +114,7 @@ fn text(volume: &Volume) -> String {
          location  {}\naddress   {}\nidentity  {}\n",
         volume.id,
         state(volume),
-        volume.score,
+        score(volume),
         volume.free,
         size::human(volume.free),
         volume.capacity,
