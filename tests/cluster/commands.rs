@@ -233,6 +233,11 @@ fn with_objects(store: &Store, scene: &Scene, container: &str, policy: &str) {
     let drained = store.cli(&["object", "get", container, "p", "-"]);
     assert!(drained.code != Some(0) && drained.error.contains("drained"), "{}", drained.error);
     assert_eq!(ok("object show @ p --json").json()["drained"], true);
+    ok("object head @ p");
+    for level in ["readable", "complete"] {
+        let head = ["object", "head", container, "p", "--trust-level", level];
+        store.cli(&head).refused(6, &["drained"]);
+    }
     let back = scene.path(format!("{container}-back"));
     let line = ["object", "save", "-r", container, back.to_str().unwrap(), "--json"];
     assert_eq!(store.cli(&line).ok().lines().last().unwrap()["skipped"], 1);
@@ -311,4 +316,57 @@ fn containers_are_emptied_kept_as_they_are_and_copied() {
     let gone = json("container refresh c");
     assert_eq!(gone["exists"], false);
     store.cli(&["container", "touch", "c"]).refused(5, &["container c"]);
+}
+
+#[test]
+fn what_an_id_names_is_what_is_meant() {
+    let scene = Scene::new();
+    let (_server, store) = server(&scene);
+    let file = scene.file("file", b"some bytes");
+    let f = file.to_str().unwrap();
+    let cli = |line: &str| store.cli(&line.split_whitespace().collect::<Vec<_>>());
+    let ok = |line: &str| cli(line).ok();
+    ok("container create c --versioning unlimited");
+    let put = || ok(&format!("object put c o {f} --json")).json()["content"].clone();
+    let [first, second, third] = [put(), put(), put()].map(|id| id.as_str().unwrap().to_owned());
+
+    // A content is that of one version, whatever came after it.
+    ok(&format!("object touch c {first} --content"));
+    ok(&format!("object drain c {first} --content"));
+    ok(&format!("object delete c {second} --content"));
+    let left = ok("object list c --versions --json").lines();
+    let left: Vec<_> = left.iter().map(|e| (e["content"].clone(), e["drained"].clone())).collect();
+    assert_eq!(left, [(third.clone().into(), false.into()), (first.clone().into(), true.into())]);
+    cli(&format!("object delete c {first} {third} --content")).refused(2, &["one object, not"]);
+    cli(&format!("object purge c {first} --content")).refused(2, &["all versions"]);
+    cli(&format!("object touch c {first} --content --version 7")).refused(2, &["--version"]);
+    cli(&format!("object touch c {second} --content")).refused(5, &[]);
+    let zeros = "0".repeat(32);
+    cli(&format!("object put c x {f} --content-id {zeros}")).refused(2, &[&zeros]);
+    cli(&format!("object link c o c x --content-id {zeros}")).refused(2, &[&zeros]);
+
+    // The ids of containers: of both, where there are two.
+    let id = |container: &str| {
+        let shown = ok(&format!("container show {container} --json")).json();
+        shown["id"].as_str().unwrap().to_owned()
+    };
+    ok("container create to -a friends");
+    let to = {
+        let shown = ok("container show to -a friends --json").json();
+        shown["id"].as_str().unwrap().to_owned()
+    };
+    ok(&format!("object link {} o {to} l --cid", id("c")));
+    assert_eq!(ok("object get to l - -a friends").out, b"some bytes");
+    cli(&format!("object link {} o to l --cid", id("c"))).refused(2, &["container id"]);
+    cli(&format!("object link {} o {to} l --cid --to-account x", id("c"))).refused(2, &["account"]);
+    cli("container list --cid").refused(2, &["--cid"]);
+
+    // Deleted where one version is kept, it goes for good; what is older is hidden.
+    ok("container set c --versioning suspended");
+    let told = ok("object delete c o").out;
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.starts_with("deleted o: its delete marker "), "{told}");
+    let left = ok("object list c --versions --json").lines();
+    assert!(left.iter().all(|entry| entry["content"] != third), "{left:?}");
+    assert!(ok("container touch c").out.starts_with(b"touched container c"));
 }

@@ -106,10 +106,23 @@ fn every_data_command_prints_documents_with_the_keys_promised() {
     has(json("volume lock 1"), "volume administrative");
     has(json("volume unlock 1"), "volume administrative");
     has(json("policy list"), "name method chunk_blocks small default");
-    // What changes something and has nothing to tell prints nothing.
-    for line in ["container create c", "container set c -p a=b", "container unset c -p a"] {
-        let answer = json(line).ok();
-        assert!(line.contains("create") || answer.out.is_empty(), "{line}");
+
+    // What was changed is printed as it is then.
+    let policy = "policy set MINE plain/nb_copy=2 --default";
+    assert_eq!(has(json(policy), "name method chunk_blocks small default")[0]["default"], true);
+    json("account create new").ok();
+    json("container create c").ok();
+    json(&format!("object put c o {f}")).ok();
+    for (what, names) in [("account", "new"), ("container", "c"), ("object", "c o")] {
+        let set = json(&format!("{what} set {names} -p a=b -p c=d")).json();
+        assert_eq!(set, json(&format!("{what} show {names}")).json());
+        assert_eq!(set["properties"], serde_json::json!({"a": "b", "c": "d"}));
+        let unset = json(&format!("{what} unset {names} -p a")).json();
+        assert_eq!(unset, json(&format!("{what} show {names}")).json());
+        assert_eq!(unset["properties"], serde_json::json!({"c": "d"}));
+    }
+    for (option, frozen) in [("--frozen", "yes"), ("--thaw", "no")] {
+        assert_eq!(json(&format!("container set c {option}")).json()["frozen"], frozen);
     }
     let error: Value = serde_json::from_str(json("object show c none").error.trim()).unwrap();
     for key in ["kind", "message"] {

@@ -118,7 +118,7 @@ pub struct InAccount {
     #[arg(long, short = 'a', global = true, help_heading = super::STORE, value_name = "ACCOUNT",
           env = "CAIRN_ACCOUNT", hide_env_values = true)]
     pub account: Option<OsString>,
-    /// CONTAINER is the id of a container, as `cairn container show` prints it
+    /// CONTAINER is the id of a container, as `cairn container show` prints it; new ones have names
     #[arg(long, global = true, help_heading = super::STORE)]
     pub cid: bool,
 }
@@ -139,7 +139,7 @@ pub enum ContainerAction {
     #[command(after_help = "\
 Examples:
   cairn container create photos
-  cairn container create archive --policy EC63 --versioning unlimited --quota 2TiB")]
+  cairn container create archive --policy THREECOPIES --versioning unlimited --quota 2TiB")]
     Create {
         /// The containers
         #[arg(value_name = "CONTAINER", required = true)]

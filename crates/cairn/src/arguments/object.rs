@@ -11,7 +11,7 @@ use std::ffi::OsString;
 pub struct ObjectCommand {
     #[command(flatten)]
     pub place: InAccount,
-    /// OBJECT is the id of a content, as `cairn object show` prints it
+    /// OBJECT is the id of a content, as `cairn object show` prints it: that version is meant
     #[arg(long, global = true, help_heading = super::STORE)]
     pub content: bool,
     #[command(subcommand)]
@@ -93,7 +93,13 @@ The last goes on where a page ended: behind that version of that name, its older
         no_wait: bool,
     },
     /// Delete objects
-    #[command(after_help = "Example: cairn object delete photos 2026/cat.jpg 2026/dog.jpg")]
+    #[command(after_help = "\
+Where versions are kept a delete marker takes the object's place: --versions lists what it hides.
+With --version, or by the id of its content, a version is gone for good.
+
+Examples:
+  cairn object delete photos 2026/cat.jpg 2026/dog.jpg
+  cairn object delete photos 2026/cat.jpg --version 1767225600000000")]
     Delete {
         /// The container
         container: OsString,
@@ -168,6 +174,12 @@ impl ObjectAction {
         match self {
             Self::Get(args) if !args.tree.recursive => Some((&mut args.object, &mut args.version)),
             Self::Link(args) => Some((&mut args.object, &mut args.version)),
+            Self::Delete { objects, version, .. }
+            | Self::Drain(SeveralArgs { objects, version, .. })
+            | Self::Touch(SeveralArgs { objects, version, .. }) => match &mut objects[..] {
+                [object] => Some((object, version)),
+                _ => None,
+            },
             Self::Show(object)
             | Self::Truncate { object, .. }
             | Self::Head { object, .. }
@@ -228,7 +240,8 @@ pub struct SeveralArgs {
 /// `cairn object link`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The link is an object like any other: it stays when the other is deleted or changed.
+The link is an object like any other: it stays when the other is deleted or changed. With --cid both
+containers are ids.
 
 Examples:
   cairn object link photos 2026/cat.jpg best cat.jpg

@@ -9,7 +9,8 @@ use crate::{
     failure::{Exit, usage},
     output::{Output, printable, size, time},
 };
-use model::{Account, Properties};
+use client::Client;
+use model::{Account, AccountName, Properties};
 use serde::Serialize;
 
 /// What became of an account.
@@ -64,8 +65,7 @@ pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<Exit
             return Ok(each.exit());
         }
         AccountAction::Show { account } => {
-            let account = client.show_account(&given::account(&account)?).await?;
-            output.show(&account, text)?;
+            show(&client, &given::account(&account)?, output).await?;
         }
         AccountAction::List => {
             let accounts = client.list_accounts().await?;
@@ -116,25 +116,41 @@ pub async fn run(command: AccountCommand, output: Output) -> anyhow::Result<Exit
             if properties.is_empty() && !change.replace {
                 return Err(usage!("nothing is to be set: say --property KEY=VALUE"));
             }
-            let mut update = client.update_account(&given::account(&account)?);
+            let account = given::account(&account)?;
+            let mut update = client.update_account(&account);
             if change.replace {
                 update = update.clear();
             }
             update.set_all(properties).await?;
+            changed(&client, &account, output).await?;
         }
         AccountAction::Unset { account, unset } => {
             let keys = given::keys(&unset.properties)?;
             if keys.is_empty() && !unset.all_properties {
                 return Err(usage!("nothing is to be removed: say --property KEY"));
             }
-            let mut update = client.update_account(&given::account(&account)?);
+            let account = given::account(&account)?;
+            let mut update = client.update_account(&account);
             if unset.all_properties {
                 update = update.clear();
             }
             keys.into_iter().fold(update, |update, key| update.remove(key)).await?;
+            changed(&client, &account, output).await?;
         }
     }
     Ok(Exit::Ok)
+}
+
+async fn show(client: &Client, account: &AccountName, output: Output) -> anyhow::Result<()> {
+    Ok(output.show(&client.show_account(account).await?, text)?)
+}
+
+/// Says that an account was changed; to machines, what it is now.
+async fn changed(client: &Client, account: &AccountName, output: Output) -> anyhow::Result<()> {
+    if output.json {
+        return show(client, account, output).await;
+    }
+    Ok(output.show(&(), |()| format!("changed account {}", printable(account.as_str())))?)
 }
 
 /// Says whether something is new.

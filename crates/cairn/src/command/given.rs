@@ -59,7 +59,11 @@ pub fn keys(given: &[OsString]) -> anyhow::Result<Vec<String>> {
 
 /// The id of a content.
 pub fn content_id(given: &str) -> anyhow::Result<ContentId> {
-    Ok(given.parse()?)
+    let id: ContentId = given.parse()?;
+    match id == ContentId([0; 16]) {
+        true => Err(usage!("no content has the id {id}: only zeros are no id")),
+        false => Ok(id),
+    }
 }
 
 /// A media type.

@@ -35,7 +35,12 @@ pub async fn run(command: PolicyCommand, output: Output) -> anyhow::Result<()> {
             };
             let (name, method) = (policy.parse()?, method.parse()?);
             let policy = Policy { name, method, chunk_blocks, small }.checked()?;
-            client.cluster().set_policy(policy, default).await?;
+            client.cluster().set_policy(policy.clone(), default).await?;
+            let default = client.cluster().map().await?.default_policy == policy.name;
+            output.show(&View { policy: &policy, default }, |view| {
+                let which = if view.default { "the default policy" } else { "policy" };
+                format!("{which} {} is {} from now on", view.policy.name, view.policy.method)
+            })?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::{
     output::{Output, printable, size, time},
 };
 use client::Client;
-use model::{AccountName, Container, Frozen, PolicyName, Properties, Versioning};
+use model::{AccountName, Container, ContainerName, Frozen, PolicyName, Properties, Versioning};
 use serde::Serialize;
 
 /// What became of a container.
@@ -58,8 +58,14 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Ex
     let ContainerCommand { place, mut action } = command;
     let (client, mut account) = session::open_in(&place, output).await?;
     if place.cid {
-        if matches!(action, ContainerAction::Create { .. }) {
-            return Err(usage!("a container is created by its name, not by an id"));
+        match action {
+            ContainerAction::Create { .. } => {
+                return Err(usage!("a container is created by its name, not by an id"));
+            }
+            ContainerAction::List(_) => {
+                return Err(usage!("--cid goes with commands about containers: list names none"));
+            }
+            _ => {}
         }
         account = session::names_of(&client, &account, action.containers_mut()).await?;
     }
@@ -95,12 +101,10 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Ex
             return Ok(each.exit());
         }
         ContainerAction::Show { container } => {
-            let found = client.show_container(&account, &given::container(&container)?).await;
-            let found = match found {
-                Ok(found) => found,
-                Err(error) => return Err(naming(error, container.as_os_str()).await),
-            };
-            output.show(&View::of(&found), View::text)?;
+            let name = given::container(&container)?;
+            if let Err(error) = show(&client, &account, &name, output).await {
+                return Err(session::naming(error, &client, &account, &container).await);
+            }
         }
         ContainerAction::List(args) => list(&client, &account, &args, output).await?,
         ContainerAction::Delete { containers } => {
@@ -127,13 +131,14 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Ex
         | ContainerAction::Snapshot(_) => {
             return upkeep::run(&client, &account, action, output).await;
         }
-        ContainerAction::Set(change) => set(&client, &account, change).await?,
+        ContainerAction::Set(change) => set(&client, &account, change, output).await?,
         ContainerAction::Unset { container, unset, policy, quota, versioning } => {
             let keys = given::keys(&unset.properties)?;
             if keys.is_empty() && !(unset.all_properties || policy || quota || versioning) {
                 return Err(usage!("nothing is to be removed: say --property KEY or a setting"));
             }
-            let mut update = client.update_container(&account, &given::container(&container)?);
+            let name = given::container(&container)?;
+            let mut update = client.update_container(&account, &name);
             if unset.all_properties {
                 update = update.clear();
             }
@@ -150,12 +155,41 @@ pub async fn run(command: ContainerCommand, output: Output) -> anyhow::Result<Ex
             if let Err(error) = done {
                 return Err(naming(error, container.as_os_str()).await);
             }
+            changed(&client, &account, &name, output).await?;
         }
     }
     Ok(Exit::Ok)
 }
 
-async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> anyhow::Result<()> {
+async fn show(
+    client: &Client,
+    account: &AccountName,
+    container: &ContainerName,
+    output: Output,
+) -> anyhow::Result<()> {
+    let found = client.show_container(account, container).await?;
+    Ok(output.show(&View::of(&found), View::text)?)
+}
+
+/// Says that a container was changed; to machines, what it is now.
+async fn changed(
+    client: &Client,
+    account: &AccountName,
+    container: &ContainerName,
+    output: Output,
+) -> anyhow::Result<()> {
+    if output.json {
+        return show(client, account, container, output).await;
+    }
+    Ok(output.show(&(), |()| format!("changed container {}", printable(container.as_str())))?)
+}
+
+async fn set(
+    client: &Client,
+    account: &AccountName,
+    args: ContainerChange,
+    output: Output,
+) -> anyhow::Result<()> {
     let ContainerChange { container, settings, change, frozen, thaw } = args;
     let properties = given::properties(&change.properties)?;
     let nothing = settings.policy.is_none()
@@ -199,7 +233,7 @@ async fn set(client: &Client, account: &AccountName, args: ContainerChange) -> a
     if frozen {
         named(client.freeze_container(account, &name).await).await?;
     }
-    Ok(())
+    changed(client, account, &name, output).await
 }
 
 async fn list(

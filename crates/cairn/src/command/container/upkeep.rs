@@ -27,6 +27,8 @@ struct Told<'a> {
     container: &'a str,
     /// Whether there is such a container.
     exists: bool,
+    #[serde(skip)]
+    touched: bool,
 }
 
 /// What a snapshot holds, as machines see it.
@@ -120,7 +122,7 @@ impl Upkeep<'_> {
                 Err(error) => Err(self.named(error, given).await),
                 Ok(exists) => {
                     let (account, container) = (self.account.as_str(), container.as_str());
-                    let told = Told { account, container, exists };
+                    let told = Told { account, container, exists, touched: touch };
                     self.output.show(&told, Told::text).map_err(Into::into)
                 }
             })?;
@@ -173,9 +175,10 @@ impl Upkeep<'_> {
 impl Told<'_> {
     fn text(&self) -> String {
         let container = printable(self.container);
-        match self.exists {
-            true => format!("refreshed container {container}"),
-            false => format!("container {container} does not exist, and is listed no more"),
+        match (self.exists, self.touched) {
+            (true, true) => format!("touched container {container}"),
+            (true, false) => format!("refreshed container {container}"),
+            (false, _) => format!("container {container} does not exist, and is listed no more"),
         }
     }
 }

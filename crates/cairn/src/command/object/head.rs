@@ -6,7 +6,7 @@ use crate::{
     failure::Exit,
     output::printable,
 };
-use model::Version;
+use model::{ErrorKind, Subject, Version};
 use serde::Serialize;
 
 /// Whether it is there, as machines see it.
@@ -30,6 +30,9 @@ pub async fn run(place: &Place, args: &ObjectArgs, trust: TrustLevel) -> anyhow:
         head = head.version(Version(version));
     }
     let present = head.await?;
+    if !present && trust != TrustLevel::Metadata {
+        drained(place, args).await?;
+    }
     let seen = Seen {
         account: place.account.as_str(),
         container: container.as_str(),
@@ -41,4 +44,20 @@ pub async fn run(place: &Place, args: &ObjectArgs, trust: TrustLevel) -> anyhow:
         format!("{} is {word}", printable(seen.object))
     })?;
     Ok(if present { Exit::Ok } else { Exit::NotFound })
+}
+
+/// That its chunks are gone on purpose is told as everywhere else.
+async fn drained(place: &Place, args: &ObjectArgs) -> anyhow::Result<()> {
+    let (container, object) = names(args)?;
+    let mut show = place.client.show_object(&place.account, &container, &object);
+    if let Some(version) = args.version {
+        show = show.version(Version(version));
+    }
+    match show.await {
+        Ok(shown) if shown.entry.drained => {
+            let why = format!("object {object} was drained: its content is gone");
+            Err(model::Error::new(ErrorKind::Drained, Subject::Object, why).into())
+        }
+        _ => Ok(()),
+    }
 }

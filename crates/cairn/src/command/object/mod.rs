@@ -19,7 +19,7 @@ use super::{
     given, listing, session,
 };
 use crate::{
-    arguments::{Change, ListArgs, ObjectAction, ObjectArgs, ObjectCommand, Removal},
+    arguments::{Change, ListArgs, ObjectAction, ObjectArgs, ObjectCommand, Removal, SeveralArgs},
     failure::{Exit, usage},
     output::{Output, printable, size, time},
 };
@@ -40,7 +40,7 @@ struct Deleted<'a> {
     object: &'a str,
     /// The version that is gone, or that of the delete marker.
     version: Version,
-    /// Whether a delete marker hides the object and its versions stay.
+    /// Whether a delete marker hides the object and the versions of it that are kept.
     marker: bool,
 }
 
@@ -69,6 +69,14 @@ pub async fn run(command: ObjectCommand, output: Output) -> anyhow::Result<Exit>
     let by_id = place.cid;
     let (client, mut account) = session::open_in(&place, output).await?;
     if by_id {
+        if let ObjectAction::Link(args) = &mut action {
+            if args.to_account.is_some() {
+                return Err(usage!("with --cid the id of TO_CONTAINER says its account"));
+            }
+            let to = std::slice::from_mut(&mut args.to_container);
+            let to_account = session::names_of(&client, &account, to).await?;
+            args.to_account = Some(to_account.as_str().into());
+        }
         let ids = std::slice::from_mut(action.container_mut());
         account = session::names_of(&client, &account, ids).await?;
     }
@@ -141,17 +149,40 @@ impl Place {
         Ok(self.output.show(&View::of(&self.account, &container, &object), View::text)?)
     }
 
+    /// Says that an object was changed; to machines, what it is now.
+    async fn changed(&self, args: &ObjectArgs) -> anyhow::Result<()> {
+        if self.output.json {
+            return self.show(args).await;
+        }
+        let object = printable(&args.object.to_string_lossy());
+        Ok(self.output.show(&(), |()| format!("changed {object}"))?)
+    }
+
     /// Finds out which object, in which version, has the content whose id was given.
     async fn name_by_content(&self, action: &mut ObjectAction) -> anyhow::Result<()> {
         let container = given::container(action.container_mut())?;
         let Some((object, version)) = action.object_mut() else {
-            return Err(usage!("--content goes with commands about one object that is there"));
+            return Err(match action {
+                ObjectAction::Delete { objects, .. }
+                | ObjectAction::Drain(SeveralArgs { objects, .. })
+                | ObjectAction::Touch(SeveralArgs { objects, .. }) => {
+                    usage!("--content goes with one object, not with {}", objects.len())
+                }
+                ObjectAction::Purge { .. } => usage!(
+                    "a content is of one version, and a purge is about all versions of an object: \
+                     say its name"
+                ),
+                _ => usage!("--content goes with commands about one object that is there"),
+            });
         };
+        if version.is_some() {
+            return Err(usage!("a content is of one version: leave --version out"));
+        }
         let id = given::content_id(given::text(object, "the id of a content")?)?;
         let (name, found) = self.client.resolve_content(&self.account, &container, &id).await?;
         *object = name.as_str().into();
-        // An append or a truncation that was asked for is of this content, not of a newer one.
-        version.get_or_insert(found.0);
+        // What was asked for is about this content, not about a newer one of the name.
+        *version = Some(found.0);
         Ok(())
     }
 
@@ -238,7 +269,8 @@ impl Place {
         if change.replace {
             update = update.clear();
         }
-        Ok(update.set_all(properties).await?)
+        update.set_all(properties).await?;
+        self.changed(args).await
     }
 
     async fn unset(&self, args: &ObjectArgs, removal: &Removal) -> anyhow::Result<()> {
@@ -250,7 +282,8 @@ impl Place {
         if removal.all_properties {
             update = update.clear();
         }
-        Ok(keys.into_iter().fold(update, |update, key| update.remove(key)).await?)
+        keys.into_iter().fold(update, |update, key| update.remove(key)).await?;
+        self.changed(args).await
     }
 
     fn update(&self, args: &ObjectArgs) -> anyhow::Result<client::UpdateObject> {
@@ -267,7 +300,10 @@ impl Deleted<'_> {
     fn text(&self) -> String {
         let object = printable(self.object);
         match self.marker {
-            true => format!("hid {object} behind the delete marker {}", self.version),
+            true => format!(
+                "deleted {object}: its delete marker {} hides the versions that are kept",
+                self.version
+            ),
             false => format!("deleted version {} of {object}", self.version),
         }
     }
