@@ -370,3 +370,14 @@ fn what_an_id_names_is_what_is_meant() {
     assert!(left.iter().all(|entry| entry["content"] != third), "{left:?}");
     assert!(ok("container touch c").out.starts_with(b"touched container c"));
 }
+
+#[test]
+fn a_default_policy_wider_than_the_store_is_said_at_the_start() {
+    let scene = Scene::new();
+    let mut arguments = server_arguments(&scene, &scene.path("data"));
+    arguments.extend(["--default-policy", "EC63"].map(str::to_owned));
+    let mut server = scene.daemon("server", &arguments);
+    assert_eq!(server.ready()["default_policy"], "EC63");
+    let said = "the default policy EC63 needs 9 volumes, and there are 6";
+    assert!(server.log().contains(said), "{}", server.log());
+}

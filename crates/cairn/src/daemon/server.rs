@@ -13,6 +13,7 @@ use ::meta::{Node, Services};
 use anyhow::Context;
 use chunk::{ChunkServer, Directory};
 use client::Client;
+use model::{Administrative, ClusterMap};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use transport::{App, Connect, Health, HttpPool, LocalConnector, TcpConnector};
 
@@ -71,7 +72,12 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         let mut ready = Ready::new("server", address.clone(), data.path().to_path_buf());
         ready.credentials = has_file.then_some(file);
         ready.volumes = paths(&server);
-        ready.default_policy = directory.map().await.ok().map(|m| m.default_policy.to_string());
+        if let Ok(map) = directory.map().await {
+            if let Some(why) = too_wide(&map) {
+                tracing::warn!("{why}");
+            }
+            ready.default_policy = Some(map.default_policy.to_string());
+        }
         ready.created = Some(created);
         ready.say(output).context("standard output is gone")
     };
@@ -88,6 +94,19 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         })
         .await;
     outcome
+}
+
+/// Why objects are not kept as the default policy says.
+fn too_wide(map: &ClusterMap) -> Option<String> {
+    let policy = map.policy(&map.default_policy).ok()?;
+    let exist = map.volumes.iter().filter(|v| v.administrative != Administrative::Out).count();
+    let (name, width) = (&policy.name, policy.method.width());
+    (width > exist).then(|| {
+        format!(
+            "the default policy {name} needs {width} volumes, and there are {exist}: add volumes, \
+             or make another the default with `cairn policy set`"
+        )
+    })
 }
 
 fn paths(server: &ChunkServer) -> Vec<PathBuf> {
