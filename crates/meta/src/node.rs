@@ -5,7 +5,7 @@ use crate::{
     identity::Identity,
     keys::KeyChecker,
     logtime::LogTime,
-    partition::Partition,
+    partition::{Partition, Replica},
     peers::Peers,
     raft::{LogStore, Machine, Network, Raft, SnapshotDir, with_seed},
     registry::Registry,
@@ -402,9 +402,8 @@ impl Opening<'_> {
         raft.is_initialized().await.map_err(|e| failed(e.to_string()))?;
         elect_at_once_if_alone(&raft, self.id.0).await.map_err(failed)?;
         self.snapshots.insert(id, snapshots);
-        let standing = self.standing.clone();
-        let partition =
-            Partition::new(id, self.id.0, raft, store, applied, opened_at, standing, time);
+        let replica = Replica { raft, store, applied, opened_at, time };
+        let partition = Partition::new(id, self.id.0, replica, self.standing.clone());
         self.partitions.insert(id, partition);
         Ok(())
     }

@@ -64,6 +64,20 @@ struct Pending {
     answer: oneshot::Sender<Result<state::Reply, Refusal>>,
 }
 
+/// What a replica runs on.
+pub struct Replica {
+    /// Its consensus.
+    pub raft: Raft,
+    /// Its state.
+    pub store: Arc<dyn Store>,
+    /// Up to which index it has applied its log.
+    pub applied: watch::Receiver<u64>,
+    /// The last index of the log when the replica was opened.
+    pub opened_at: u64,
+    /// The time of its log.
+    pub time: Arc<LogTime>,
+}
+
 /// A replica of a partition. Cheap to clone.
 #[derive(Clone)]
 pub struct Partition(Arc<Inner>);
@@ -71,13 +85,8 @@ pub struct Partition(Arc<Inner>);
 struct Inner {
     id: PartitionId,
     node: u64,
-    raft: Raft,
-    store: Arc<dyn Store>,
-    applied: watch::Receiver<u64>,
-    /// The last index of the log when the replica was opened.
-    opened_at: u64,
+    replica: Replica,
     standing: Arc<Standing>,
-    time: Arc<LogTime>,
     proposals: mpsc::Sender<Pending>,
     /// Readers that wait for the next read-index round.
     readers: mpsc::UnboundedSender<oneshot::Sender<Result<(), Refusal>>>,
@@ -95,36 +104,14 @@ pub struct Turn {
 }
 
 impl Partition {
-    /// A handle on a running replica; its tasks end with the last handle. `opened_at` is the last
-    /// index that its log had before the replica ran.
-    pub fn new(
-        id: PartitionId,
-        node: u64,
-        raft: Raft,
-        store: Arc<dyn Store>,
-        applied: watch::Receiver<u64>,
-        opened_at: u64,
-        standing: Arc<Standing>,
-        time: Arc<LogTime>,
-    ) -> Self {
+    /// A handle on a replica that runs; its tasks end with the last handle.
+    pub fn new(id: PartitionId, node: u64, replica: Replica, standing: Arc<Standing>) -> Self {
         let (proposals, queue) = mpsc::channel(QUEUE);
         let (readers, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(propose_batches(raft.clone(), queue));
-        tokio::spawn(confirm_reads(raft.clone(), waiting));
+        tokio::spawn(propose_batches(replica.raft.clone(), queue));
+        tokio::spawn(confirm_reads(replica.raft.clone(), waiting));
         let turn = Mutex::default();
-        Self(Arc::new(Inner {
-            id,
-            node,
-            raft,
-            store,
-            applied,
-            opened_at,
-            standing,
-            time,
-            proposals,
-            readers,
-            turn,
-        }))
+        Self(Arc::new(Inner { id, node, replica, standing, proposals, readers, turn }))
     }
 
     /// Its number.
@@ -134,38 +121,38 @@ impl Partition {
 
     /// Its consensus, for peers' messages.
     pub fn raft(&self) -> &Raft {
-        &self.0.raft
+        &self.0.replica.raft
     }
 
     /// Its store, for what needs no consistency with other replicas.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.0.store
+        &self.0.replica.store
     }
 
     /// The time that a command would carry now, with this clock.
     pub fn time(&self, clock: u64) -> u64 {
-        self.0.time.next(clock)
+        self.0.replica.time.next(clock)
     }
 
     /// Changes whenever something was applied.
     pub fn applied(&self) -> watch::Receiver<u64> {
-        self.0.applied.clone()
+        self.0.replica.applied.clone()
     }
 
     /// What consensus says of itself.
     pub fn metrics(&self) -> RaftMetrics<u64, openraft::BasicNode> {
-        self.0.raft.metrics().borrow().clone()
+        self.0.replica.raft.metrics().borrow().clone()
     }
 
     /// Whether this replica leads, as far as it knows, and should.
     pub fn leads(&self) -> bool {
-        self.0.raft.metrics().borrow().state == ServerState::Leader
+        self.0.replica.raft.metrics().borrow().state == ServerState::Leader
             && !self.0.standing.stands_aside()
     }
 
     /// The leader's address, as far as this replica knows.
     pub fn leader_address(&self) -> Option<String> {
-        let metrics = self.0.raft.metrics();
+        let metrics = self.0.replica.raft.metrics();
         let metrics = metrics.borrow();
         let leader = metrics.current_leader?;
         let node = metrics.membership_config.nodes().find(|(id, _)| **id == leader)?;
@@ -182,7 +169,7 @@ impl Partition {
     ) -> Result<state::Answer, Refusal> {
         self.check_leads()?;
         self.0.standing.check_clock()?;
-        let time = self.0.time.next(clock);
+        let time = self.0.replica.time.next(clock);
         let entry = state::Entry { index: 0, time, request, command };
         let entry = EncodedEntry(Bytes::from(entry.encode()?));
         let (answer, answered) = oneshot::channel();
@@ -208,7 +195,7 @@ impl Partition {
     /// A view that has in it everything acknowledged before the call.
     pub async fn read(&self) -> Result<Box<dyn Read>, Refusal> {
         if self.leads_alone() {
-            return Ok(self.0.store.snapshot());
+            return Ok(self.0.replica.store.snapshot());
         }
         self.check_leads()?;
         let (answer, answered) = oneshot::channel();
@@ -224,12 +211,12 @@ impl Partition {
                 .into());
             }
         }
-        Ok(self.0.store.snapshot())
+        Ok(self.0.replica.store.snapshot())
     }
 
     /// A view of this replica alone, which may be behind.
     pub fn local(&self) -> Box<dyn Read> {
-        self.0.store.snapshot()
+        self.0.replica.store.snapshot()
     }
 
     fn check_leads(&self) -> Result<(), Refusal> {
@@ -244,14 +231,14 @@ impl Partition {
     /// only for what it has applied. A second voter shows here before anything can be committed
     /// with it.
     fn leads_alone(&self) -> bool {
-        let metrics = self.0.raft.metrics();
+        let metrics = self.0.replica.raft.metrics();
         let metrics = metrics.borrow();
         let voters = metrics.membership_config.membership().get_joint_config();
         let alone = matches!(&voters[..], [only] if only.len() == 1 && only.contains(&self.0.node));
         // After a restart it leads on in the same term, with entries that are not applied yet.
         let caught_up = metrics.last_applied.is_some_and(|applied| {
             applied.leader_id.get_term() == metrics.current_term
-                && applied.index >= self.0.opened_at
+                && applied.index >= self.0.replica.opened_at
         });
         alone && caught_up && metrics.state == ServerState::Leader && metrics.running_state.is_ok()
     }
