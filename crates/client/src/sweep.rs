@@ -83,7 +83,10 @@ impl PurgeContainer {
                 match shown.versioning {
                     Versioning::Disabled | Versioning::Suspended => 1,
                     Versioning::Keep(keep) => keep,
-                    Versioning::Unlimited if self.markers_age.is_none() => {
+                    // Whether there is such an object is the server's to say.
+                    Versioning::Unlimited
+                        if self.markers_age.is_none() && self.object.is_none() =>
+                    {
                         return Ok(Removed::default());
                     }
                     Versioning::Unlimited => u32::MAX,

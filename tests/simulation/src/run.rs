@@ -7,13 +7,16 @@ use crate::{
     invariant::{Invariant, Violation, applied, census, converges, counters, deleted, readable},
     observer::Observer,
     random::Rng,
-    workload::{Mischief, Worker},
+    workload::{Mischief, Part, Worker},
 };
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 /// Who brings a cluster up.
 const FOUNDER: &str = "founder";
+
+/// Who looks at everything when faults have stopped.
+const LAST: &str = "last";
 
 /// Who has everything repaired in the end.
 const OPERATOR: &str = "operator";
@@ -225,7 +228,12 @@ impl Life<'_, '_> {
         }
     }
 
-    fn worker(&mut self, name: &str, founds: bool) -> Result<Worker, String> {
+    fn worker(&mut self, name: &str) -> Result<Worker, String> {
+        let part = match name {
+            FOUNDER | OPERATOR => Part::Operator,
+            LAST => Part::LastLook,
+            _ => Part::User,
+        };
         let site = self.cluster.site.clone();
         let worker = Worker::new(
             name,
@@ -233,7 +241,7 @@ impl Life<'_, '_> {
             self.history.clone(),
             self.rng.fork(name),
             self.options.mischief,
-            founds,
+            part,
         );
         self.cluster.clients.push(name.to_owned());
         worker.map_err(|error| error.to_string())
@@ -249,8 +257,7 @@ impl Life<'_, '_> {
     where
         F: Future<Output = Result<(), client::Error>> + 'static,
     {
-        let (work, done) =
-            (work(self.worker(name, [FOUNDER, OPERATOR].contains(&name))?), done.clone());
+        let (work, done) = (work(self.worker(name)?), done.clone());
         self.cluster.sim.client(name.to_owned(), async move {
             work.await?;
             *done.lock() += 1;
@@ -298,7 +305,7 @@ impl Life<'_, '_> {
         self.meddle(Moment::Done);
         self.history.last_look();
         let done = Flag::default();
-        self.client("last", &done, |worker| async move {
+        self.client(LAST, &done, |worker| async move {
             worker.look_at_all().await;
             Ok(())
         })?;

@@ -12,8 +12,8 @@ use crate::{
 };
 use bytes::Bytes;
 use client::{
-    AccountName, Client, ContainerName, Error, ErrorKind, ListedName, ObjectName, PolicyName, Role,
-    Source, UserKey, UserName, Version, Versioning, VolumeId,
+    AccountName, Client, ContainerName, Error, ErrorKind, ListedName, ObjectName, PolicyName,
+    Repaired, Role, Source, UserKey, UserName, Version, Versioning, VolumeId,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -21,6 +21,20 @@ use tokio::time::{sleep, timeout};
 
 /// How long an operation on metadata is tried.
 const DEADLINE: Duration = Duration::from_secs(8);
+
+/// The same when all is to be well: connections that broke in silence have been found out by then.
+const LAST_DEADLINE: Duration = Duration::from_secs(24);
+
+/// Whose part a worker plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Those of daemons: it founds, and repairs.
+    Operator,
+    /// A user's.
+    User,
+    /// A user's, when all is well again.
+    LastLook,
+}
 
 /// How long anything may take: an answer that is later is none.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -93,18 +107,18 @@ impl Worker {
         history: History,
         rng: Rng,
         mischief: Mischief,
-        founds: bool,
+        part: Part,
     ) -> Result<Self, Error> {
         let random = Mutex::new(rng.fork("client"));
         let client = Client::builder()
             .seeds(site.metas.iter().cloned())
             .connector(Arc::new(SimConnect::flaky(site.flakiness.clone(), rng.fork("breaks"))))
             .random(Arc::new(move |buffer| random.lock().fill(buffer)))
-            .deadline(DEADLINE)
+            .deadline(if part == Part::LastLook { LAST_DEADLINE } else { DEADLINE })
             .upload_memory_bytes(64 << 20);
-        let client = match founds {
-            true => client.access_key(Site::key()),
-            false => client.user(USER.parse()?, user_key()),
+        let client = match part {
+            Part::Operator => client.access_key(Site::key()),
+            Part::User | Part::LastLook => client.user(USER.parse()?, user_key()),
         };
         let client = client.build()?;
         site.clients.lock().push(client.clone());
@@ -238,7 +252,9 @@ impl Worker {
                     repair.version(entry.version)
                 };
                 // Servers of volumes that were given up do not answer: their chunks are searched.
-                while repair().await.is_err() {
+                // All others must.
+                let looked_at = |r: &Repaired| r.before.unknown == 0 || !lost.is_empty();
+                while !repair().await.as_ref().is_ok_and(looked_at) {
                     sleep(Duration::from_millis(500)).await;
                 }
             }
