@@ -196,22 +196,24 @@ fn a_node_put_back_to_an_older_copy_is_quarantined_and_comes_back_with_the_newes
     trial.cluster.kill(NODE);
     copy(&data, &newest);
 
-    const BOOT: &str = "its data directory knows nothing of it";
-    const LOG: &str = "had synced its log up to sequence";
+    const BOOT: [&str; 2] = ["is quarantined", "its data directory knows nothing of it"];
+    const LOG: [&str; 2] = ["is quarantined", "had synced its log up to sequence"];
+    // It needs nobody to tell it that.
+    const OWN: [&str; 2] = ["its state has applied entry", "is an older copy"];
     for (copy, part, why) in
-        [(&old, "", BOOT), (&later, "", LOG), (&later, "log", LOG), (&old, "node.json", BOOT)]
+        [(&old, "", BOOT), (&later, "", LOG), (&later, "log", OWN), (&old, "node.json", BOOT)]
     {
         replace(&data, &newest);
         match part {
             "node.json" => drop(std::fs::copy(copy.join(part), data.join(part)).unwrap()),
             _ => replace(&data.join(part), &copy.join(part)),
         }
-        assert_says(&trial.cluster.refused(NODE), &["is quarantined", why]);
+        assert_says(&trial.cluster.refused(NODE), &why);
     }
     trial.writes_go_on(&load);
     // It knows for good, whoever else is there.
     trial.cluster.kill(OTHER);
-    assert_says(&trial.cluster.refused(NODE), &["is quarantined", BOOT]);
+    assert_says(&trial.cluster.refused(NODE), &BOOT);
     trial.cluster.restart(&[OTHER]);
     trial.writes_go_on(&load);
     trial.finish(load);
@@ -342,6 +344,10 @@ fn a_log_that_lost_its_end_is_not_taken_for_a_torn_one() {
     bytes[lost.at..].fill(0);
     std::fs::write(&path, bytes).unwrap();
 
+    // Its own state is ahead of what is left; without that, others know.
+    let refusal = trial.cluster.refused(NODE);
+    assert_says(&refusal, &["its state has applied entry", "the end of the log is lost"]);
+    std::fs::remove_dir_all(data.join("state")).unwrap();
     let refusal = trial.cluster.refused(NODE);
     assert_says(&refusal, &["is quarantined", "the end of its log is lost"]);
     trial.write();

@@ -81,7 +81,8 @@ async fn delete_some(
 pub struct Deleted {
     /// The version removed, or that of the delete marker written.
     pub version: Version,
-    /// Whether a delete marker was written and every version kept.
+    /// Whether a delete marker was written. Where versions are kept all are; where they were kept
+    /// only before, the latest is gone for good and the marker hides the older ones.
     pub marker: bool,
 }
 

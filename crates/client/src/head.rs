@@ -17,9 +17,10 @@ pub enum TrustLevel {
     /// Its metadata; its chunks are not looked at.
     #[default]
     Metadata,
-    /// Of each metachunk as many chunks as are needed to read it.
+    /// Of each metachunk as many chunks as are needed to read it, by their ends: only who reads all
+    /// of them knows that no bit is flipped.
     Readable,
-    /// Every chunk of every metachunk.
+    /// Every chunk of every metachunk, looked at in the same way.
     Complete,
 }
 
