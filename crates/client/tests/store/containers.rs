@@ -63,7 +63,7 @@ async fn a_frozen_container_takes_no_writes_and_says_so_at_once() {
         client.purge_container(&acme, &stones).await.map(drop),
     ];
     for outcome in outcomes {
-        assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(Error::Conflict(_))), "{outcome:?}");
     }
     assert!(started.elapsed() < Duration::from_secs(10), "nobody waits for an operator");
     assert_eq!(crate::cluster::read(client, &acme, &stones, &name).await.unwrap(), content(1000));

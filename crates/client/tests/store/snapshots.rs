@@ -65,7 +65,7 @@ async fn a_snapshot_is_what_its_source_was() {
     }
     // It stays as it is, and its source goes on.
     let refused = client.put_object(&other, &snap, &object("o"), "x").await;
-    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     client.put_object(&acme, &stones, &object("o00"), "changed").await.unwrap();
     assert!(read(client, &other, &snap, &object("o00")).await.unwrap() == content(100));
 
