@@ -314,12 +314,14 @@ impl Life<'_, '_> {
         self.meddle(Moment::Looked);
         let done = Flag::default();
         let lost = self.cluster.site.observer.lost_volumes();
+        let given_up = lost.clone();
         self.client(OPERATOR, &done, |worker| async move {
-            worker.repair_all(&lost).await;
+            worker.repair_all(&given_up).await;
             Ok(())
         })?;
         self.until("a look at every chunk", FINISH, &mut None, |_| *done.lock() == 1)?;
-        let quiet = |cluster: &mut Cluster<'_>| converges::check(&cluster.counting()).is_none();
+        let unquiet = |cluster: &Cluster<'_>| converges::check(&cluster.counting(), &lost);
+        let quiet = |cluster: &mut Cluster<'_>| unquiet(cluster).is_none();
         let settled = self.until("quiet", SETTLE, &mut None, quiet);
         if let Some(what) = converges::hashes(&self.cluster.counting()) {
             self.cluster.site.observer.violated(Invariant::Replicas, what);
@@ -332,9 +334,7 @@ impl Life<'_, '_> {
                 observer.violated(Invariant::Converges, what);
             }
         }
-        settled.map_err(|error| {
-            format!("{error}: {}", converges::check(&self.cluster.counting()).unwrap_or_default())
-        })
+        settled.map_err(|error| format!("{error}: {}", unquiet(self.cluster).unwrap_or_default()))
     }
 }
 

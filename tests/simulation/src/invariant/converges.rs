@@ -2,11 +2,12 @@
 //!
 //! Within a bounded time after the last fault all replicas of a partition have applied the same
 //! and hash to the same; the queues of chunks to delete, of repairs and of news for accounts are
-//! empty. Then everything [counts what it holds](super::counters), and [what was lost is
+//! empty, and every partition has been searched for the chunks of lost volumes. Then everything [counts what it holds](super::counters), and [what was lost is
 //! rebuilt](super::census).
 
 use crate::machine::Machine;
-use state::read;
+use model::VolumeId;
+use state::{Failure, read};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{MemoryStore, Store};
@@ -14,10 +15,14 @@ use store::{MemoryStore, Store};
 /// Key under which a replica writes how far it has applied its log.
 const APPLIED_KEY: &[u8] = &[0, 1];
 
-/// What is not as it should become, if anything.
-pub fn check(machines: &[Machine]) -> Option<String> {
+/// Where the directory is, which has no chunks.
+const DIRECTORY: &str = "p0";
+
+/// What is not as it should become, if anything, after these volumes were given up.
+pub fn check(machines: &[Machine], lost: &[VolumeId]) -> Option<String> {
     partitions(machines).iter().find_map(|(partition, replicas)| {
-        let what = agree(replicas).or_else(|| quiet(&replicas[0].1))?;
+        let lost = if partition == DIRECTORY { &[] } else { lost };
+        let what = agree(replicas).or_else(|| quiet(&replicas[0].1, lost))?;
         Some(format!("{partition}: {what}"))
     })
 }
@@ -48,14 +53,20 @@ fn agree(replicas: &[(&str, Arc<MemoryStore>)]) -> Option<String> {
 }
 
 /// What is still to do.
-fn quiet(store: &MemoryStore) -> Option<String> {
+fn quiet(store: &MemoryStore, lost: &[VolumeId]) -> Option<String> {
     let view = store.snapshot();
-    let (status, rebuilds) = match (read::status(&*view), read::rebuilds(&*view, 1)) {
-        (Ok(status), Ok(rebuilds)) => (status, rebuilds.len() as u64),
-        (Err(error), _) | (_, Err(error)) => return Some(error.to_string()),
+    let left = || -> Result<Option<String>, Failure> {
+        let (status, rebuilds) = (read::status(&*view)?, read::rebuilds(&*view, 1)?.len() as u64);
+        if status.deletions + status.outbox + status.repairs + rebuilds > 0 {
+            return Ok(Some(format!("still to do: {status:?}")));
+        }
+        let scans = read::volume_scans(&*view)?;
+        let searched =
+            |v: &VolumeId| scans.iter().any(|scan| scan.volume == *v && scan.finished.is_some());
+        let ahead = lost.iter().find(|volume| !searched(volume));
+        Ok(ahead.map(|volume| format!("not searched yet for the chunks of volume {volume}")))
     };
-    (status.deletions + status.outbox + status.repairs + rebuilds > 0)
-        .then(|| format!("still to do: {status:?}"))
+    left().unwrap_or_else(|error| Some(error.to_string()))
 }
 
 /// Whether the hash that each replica keeps is that of its records.
