@@ -27,6 +27,10 @@ const START: Duration = Duration::from_secs(60);
 /// How long clients may take for what they began, when faults have stopped.
 const FINISH: Duration = Duration::from_secs(240);
 
+/// When faults have stopped, what they held up still takes so long: an operation on a slow disk, on
+/// which the start of a server may wait.
+const CALM: Duration = Duration::from_secs(4);
+
 /// How long everything may take to become quiet, when faults have stopped.
 const SETTLE: Duration = Duration::from_secs(300);
 
@@ -303,6 +307,8 @@ impl Life<'_, '_> {
     /// Everything must be well again.
     fn finish(&mut self, _: &mut Schedule) -> Result<(), String> {
         self.meddle(Moment::Done);
+        let calm = self.cluster.elapsed() + CALM;
+        self.until("calm", START, &mut None, |cluster| cluster.elapsed() >= calm)?;
         self.history.last_look();
         let done = Flag::default();
         self.client(LAST, &done, |worker| async move {
