@@ -15,7 +15,8 @@ const FORMAT: u8 = 1;
 pub struct Entry {
     /// The log index: given by the log, not encoded.
     pub index: u64,
-    /// The proposer's clock, in microseconds since 1970. Log time follows it, but never back.
+    /// The proposer's clock, in microseconds since 1970, or more where log time is ahead of it.
+    /// Log time follows it, but never back.
     pub time: u64,
     /// The client's name for the mutation, under which its answer is kept.
     pub request: Option<RequestId>,
