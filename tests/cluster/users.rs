@@ -4,7 +4,7 @@ use crate::harness::{
     Answer, Cluster, Daemon, Role, Scene, Store, chunk_files, content, eventually, names, numbered,
     request, server_arguments,
 };
-use client::{ChunkName, Client, Error};
+use client::{ChunkName, Client, Error, UserKey, UserName};
 use std::{
     io::{Read, Write},
     os::unix::fs::PermissionsExt,
@@ -382,6 +382,28 @@ fn any_metadata_node_lets_a_user_in_and_a_lost_one_is_no_matter() {
     let file = scene.file("file", &content(5, 200_000));
     let put = ["object", "put", "c", "o", file.to_str().unwrap(), "--policy", "TWOCOPIES"];
     alice.cli(&put).ok();
+    // A daemon has others proved to it, and users who know their own key may ask as well.
+    let daemon = Secret::read(&scene.path("secret")).unwrap().access_key();
+    let addresses: Vec<_> = (0..3).map(|n| cluster.address(Role::Meta(n)).to_owned()).collect();
+    let daemon = Client::builder().seeds(addresses).access_key(daemon).deadline(PATIENCE);
+    let name = |text: &str| text.parse().unwrap();
+    let key: UserKey = alice.key().parse().unwrap();
+    for client in [daemon.build().unwrap(), alice.client(PATIENCE)] {
+        let ask = |user: UserName, key: UserKey| {
+            let users = client.users();
+            scene.run(async move { users.authenticate(&user, &key).await })
+        };
+        let user = ask(name("acme:alice"), key.clone()).unwrap();
+        assert_eq!((user.name, user.role), (name("acme:alice"), client::Role::Member));
+        let guess: UserKey = "a guess".parse().unwrap();
+        for (user, key) in
+            [("acme:alice", guess.clone()), ("acme:nobody", guess), ("alice", key.clone())]
+        {
+            let refusal = ask(name(user), key).unwrap_err();
+            assert!(matches!(refusal, Error::Denied(_)), "{refusal:?}");
+            assert_eq!(refusal.to_string(), "the user or the key is wrong");
+        }
+    }
     cluster.kill(Role::Meta(0));
     eventually("the others let her in", PATIENCE, || {
         let got = alice.cli(&["object", "get", "c", "o", "-"]);

@@ -89,8 +89,12 @@ impl Session {
             return Ok(token.number);
         }
         let number = before.map_or(1, |token| token.number + 1);
-        match (self.log_in(metadata, user, key, number, end).await, good) {
-            (Ok(()), _) => Ok(number),
+        let asked = Instant::now();
+        match (log_in(metadata, user, key, end).await, good) {
+            (Ok(answer), _) => {
+                self.take(answer, number, asked);
+                Ok(number)
+            }
             (Err(error @ Error::Denied(_)), _) | (Err(error), None) => Err(error),
             // It is tried again by the next call.
             (Err(_), Some(token)) => Ok(token.number),
@@ -111,57 +115,50 @@ impl Session {
         true
     }
 
-    /// Asks the directory's leader, wherever it is, until there is a definite answer.
-    async fn log_in(
-        &self,
-        metadata: &Metadata,
-        user: &UserName,
-        key: &UserKey,
-        number: u64,
-        end: Instant,
-    ) -> Result<(), Error> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let mut servers: VecDeque<String> = metadata.known_servers().into();
-            let most = 2 * servers.len() + 1;
-            let mut last = model::Error::unavailable("no address of a metadata node is known");
-            for _ in 0..most {
-                let Some(address) = servers.pop_front() else { break };
-                let asked = Instant::now();
-                let request =
-                    v1::LoginRequest { user: user.to_string(), key: key.reveal().to_owned() };
-                let send = |channel| {
-                    let request = request.clone();
-                    async move { UsersClient::new(channel).login(request).await }
-                };
-                let within = end.min(asked + ATTEMPT_TIMEOUT);
-                match metadata.ask_server(&address, within, &send).await {
-                    Ok(answer) => {
-                        self.take(answer, number, asked);
-                        return Ok(());
-                    }
-                    Err(refusal) if !refusal.repeat => return Err(refusal.error.into()),
-                    Err(refusal) => {
-                        let leader = refusal.leader.filter(|leader| *leader != address);
-                        if let Some(leader) = leader {
-                            servers.push_front(leader);
-                        }
-                        last = refusal.error;
-                    }
-                }
-            }
-            if Instant::now() + pause >= end {
-                return Err(Error::unavailable(format!("nobody let {user} log in: {last}")));
-            }
-            tokio::time::sleep(metadata.jitter(pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
     fn take(&self, answer: v1::LoginResponse, number: u64, asked: Instant) {
         let lifetime = Duration::from_secs(answer.seconds.into());
         self.bearer.set(&answer.token);
         let (stale, expires) = (asked + lifetime * 2 / 3, asked + lifetime);
         *self.token.lock() = Some(Token { number, stale, expires });
+    }
+}
+
+/// Shows a user's key to the directory's leader, wherever it is, until there is a definite answer.
+pub(crate) async fn log_in(
+    metadata: &Metadata,
+    user: &UserName,
+    key: &UserKey,
+    end: Instant,
+) -> Result<v1::LoginResponse, Error> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut servers: VecDeque<String> = metadata.known_servers().into();
+        let most = 2 * servers.len() + 1;
+        let mut last = model::Error::unavailable("no address of a metadata node is known");
+        for _ in 0..most {
+            let Some(address) = servers.pop_front() else { break };
+            let request = v1::LoginRequest { user: user.to_string(), key: key.reveal().to_owned() };
+            let send = |channel| {
+                let request = request.clone();
+                async move { UsersClient::new(channel).login(request).await }
+            };
+            let within = end.min(Instant::now() + ATTEMPT_TIMEOUT);
+            match metadata.ask_server(&address, within, &send).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) if !refusal.repeat => return Err(refusal.error.into()),
+                Err(refusal) => {
+                    let leader = refusal.leader.filter(|leader| *leader != address);
+                    if let Some(leader) = leader {
+                        servers.push_front(leader);
+                    }
+                    last = refusal.error;
+                }
+            }
+        }
+        if Instant::now() + pause >= end {
+            return Err(Error::unavailable(format!("nobody let {user} log in: {last}")));
+        }
+        tokio::time::sleep(metadata.jitter(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -1,8 +1,9 @@
-//! Users: who may do what. For operators.
+//! Users: who may do what. For operators, and for those who let users in.
 
 use crate::{
     Client, Error,
     metadata::{Metadata, Route, ask},
+    session::log_in,
 };
 use model::{AccountName, PartitionId, Role, User, UserKey, UserName};
 use proto::{
@@ -63,6 +64,18 @@ impl Users {
         };
         ask!(self.metadata, DIRECTORY, Write, UsersClient::put_user, request).await?;
         Ok(())
+    }
+
+    /// The user that a key proves, with what it may do: for those who let users in themselves.
+    /// Whoever has a connection may ask, and the client stays who it is.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] where the key is wrong or there is no such user, in the same words and
+    /// after the same time.
+    pub async fn authenticate(&self, user: &UserName, key: &UserKey) -> Result<User, Error> {
+        let answer = log_in(&self.metadata, user, key, self.metadata.end_of_call()).await?;
+        let unsaid = || Error::internal("the metadata node let a user in and did not say whom");
+        Ok(answer.user.ok_or_else(unsaid)?.try_into()?)
     }
 
     /// A user.

@@ -97,6 +97,7 @@ impl Secret {
         Keys {
             daemon: self.access_key(),
             tokens: TokenKey::new(self.derive("cairn token key v1")),
+            gateway: TokenKey::new(self.derive("cairn gateway token key v1")),
             capabilities: CapabilityKey::new(self.derive("cairn capability key v1")),
         }
     }
@@ -113,6 +114,9 @@ pub struct Keys {
     pub daemon: AccessKey,
     /// What tokens of users are signed with.
     pub tokens: TokenKey,
+    /// What gateways sign the tokens with that they give to users: good at every gateway, and
+    /// nowhere else.
+    pub gateway: TokenKey,
     /// What capabilities for chunks are signed with.
     pub capabilities: CapabilityKey,
 }

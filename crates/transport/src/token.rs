@@ -113,6 +113,8 @@ mod tests {
             assert_eq!(key(1).verify(&token, 999), Some(said));
             assert_eq!(key(1).verify(&token, 1000), None, "expired");
             assert_eq!(key(2).verify(&token, 0), None, "of another cluster");
+            let gateway = Secret::new([1; 32]).keys().gateway;
+            assert_eq!(gateway.verify(&token, 0), None, "of another use");
         }
         let longest = format!("{}:{}", "a".repeat(256), "u".repeat(256));
         let said = claims(&longest, Role::Reader);

@@ -35,13 +35,14 @@ impl Services {
         let (user, _) = found.filter(|_| good).ok_or_else(refused)?;
         let lifetime = self.0.0.config.token_lifetime.as_secs();
         let claims = Claims {
-            user: user.name,
+            user: user.name.clone(),
             role: user.role,
             expires: self.0.now() / 1_000_000 + lifetime,
             revision: user.revision,
         };
         let token = self.0.0.keys.tokens.mint(&claims);
-        Ok(v1::LoginResponse { token, seconds: u32::try_from(lifetime).unwrap_or(u32::MAX) })
+        let seconds = u32::try_from(lifetime).unwrap_or(u32::MAX);
+        Ok(v1::LoginResponse { token, seconds, user: Some(user.into()) })
     }
 
     async fn write_user(&self, message: v1::PutUserRequest) -> Result<v1::Empty, Refusal> {
