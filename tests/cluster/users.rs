@@ -72,7 +72,7 @@ fn users_are_made_changed_and_deleted_and_their_keys_are_nowhere_in_the_logs() {
     let mut keys = vec![store.key()];
 
     // A generated key is shown once.
-    let made = store.cli(&["user", "create", "acme:alice", "--role", "member", "--json"]).json();
+    let made = store.cli(&["user", "create", "acme:alice", "--role", "writer", "--json"]).json();
     assert_eq!(
         (made["user"].as_str(), made["account"].as_str()),
         (Some("acme:alice"), Some("acme"))
@@ -81,7 +81,7 @@ fn users_are_made_changed_and_deleted_and_their_keys_are_nowhere_in_the_logs() {
     store.as_user(&scene, "acme:alice", &generated).cli(&["container", "create", "c"]).ok();
     let shown = store.cli(&["user", "show", "acme:alice", "--json"]);
     assert!(!String::from_utf8_lossy(&shown.out).contains(&generated));
-    assert_eq!(shown.json()["role"], "member");
+    assert_eq!(shown.json()["role"], "writer");
     keys.push(generated);
 
     // Keys of one's own: on the command line, from a file, from standard input.
@@ -135,8 +135,8 @@ fn users_are_made_changed_and_deleted_and_their_keys_are_nowhere_in_the_logs() {
     let refuse = |line: &str, code, says: &[&str]| {
         store.cli(&line.split_whitespace().collect::<Vec<_>>()).refused(code, says);
     };
-    refuse("user create acme:alice --role member", 6, &["exists already", "user set"]);
-    refuse("user create carol --role member", 2, &["account:carol"]);
+    refuse("user create acme:alice --role writer", 6, &["exists already", "user set"]);
+    refuse("user create carol --role writer", 2, &["account:carol"]);
     refuse("user create acme:carol --role operator", 2, &["no account", "carol"]);
     refuse("user create acme:a:b --role reader", 2, &["colons"]);
     refuse("user show acme:carol", 5, &["acme:carol"]);
@@ -187,7 +187,7 @@ fn an_account_is_a_border_and_behind_it_nothing_is_told_apart() {
     for account in ["ours", "theirs"] {
         store.cli(&["object", "put", "c", "o", f, "--account", account]).ok();
     }
-    for role in ["member", "admin", "reader"] {
+    for role in ["writer", "admin", "reader"] {
         let user = store.with_user(&scene, &format!("ours:{role}"), role);
         // Its own account is the one it works in.
         assert_eq!(user.cli(&["object", "get", "c", "o", "-"]).ok().out.len(), 300_000);
@@ -228,9 +228,9 @@ fn an_account_is_a_border_and_behind_it_nothing_is_told_apart() {
             &["volume", "lock", "1"],
             &["policy", "set", "OURS", "plain/nb_copy=2"],
             &["user", "list"],
-            &["user", "show", "ours:member"],
+            &["user", "show", "ours:writer"],
             &["user", "create", "ours:x", "--role", "admin"],
-            &["user", "set", "ours:member", "--role", "admin"],
+            &["user", "set", "ours:writer", "--role", "admin"],
         ];
         for words in cluster {
             user.cli(words).refused(4, &["may not do this"]);
@@ -248,6 +248,21 @@ fn an_account_is_a_border_and_behind_it_nothing_is_told_apart() {
         done(&["container", "delete", role], writes);
         done(&["object", "list", "c"], true);
     }
+    // Who has only what a gateway grants has nothing here, not even at home.
+    for role in ["member", "service"] {
+        let user = store.with_user(&scene, &format!("ours:{role}"), role);
+        let asked: [&[&str]; 6] = [
+            &["account", "show", "ours"],
+            &["container", "list"],
+            &["container", "create", "new"],
+            &["object", "list", "c"],
+            &["object", "get", "c", "o", "-"],
+            &["object", "put", "c", "new", f],
+        ];
+        for words in asked {
+            user.cli(words).refused(4, &["may not do this"]);
+        }
+    }
     let reseller = store.with_user(&scene, "shop", "reseller");
     reseller.cli(&["account", "create", "another"]).ok();
     assert_eq!(reseller.cli(&["account", "list", "--json"]).lines().len(), 3);
@@ -263,8 +278,8 @@ fn a_login_lasts_as_long_as_its_token_and_goes_on_while_the_user_exists() {
     let scene = Scene::new();
     let (mut server, store) = start(&scene, &["--token-lifetime", "2s"]);
     let (account, container, _) = names("c", "o");
-    let member = |name: &str| store.with_user(&scene, &format!("default:{name}"), "member").quick();
-    let (stays, goes) = (member("stays"), member("goes"));
+    let writer = |name: &str| store.with_user(&scene, &format!("default:{name}"), "writer").quick();
+    let (stays, goes) = (writer("stays"), writer("goes"));
     scene.run(async { stays.create_container(&account, &container).await }).unwrap();
     scene.run(async { goes.show_container(&account, &container).await }).unwrap();
     store.cli(&["user", "delete", "default:goes"]).ok();
@@ -303,7 +318,7 @@ fn a_chunk_server_wants_to_see_a_capability() {
     let scene = Scene::new();
     let mut cluster = Cluster::start(&scene, 1, &[3]);
     let file = scene.file("file", &content(5, 100_000));
-    let alice = cluster.store.with_user(&scene, "acme:alice", "member");
+    let alice = cluster.store.with_user(&scene, "acme:alice", "writer");
     let put = ["object", "put", "c", "o", file.to_str().unwrap(), "--policy", "TWOCOPIES"];
     alice.cli(&put).ok();
     let volume = cluster.all_volumes().into_iter().find(|v| !chunk_files(v).is_empty()).unwrap();
@@ -336,7 +351,7 @@ fn a_chunk_server_wants_to_see_a_capability() {
 fn transfers_that_take_longer_than_their_leave_go_on() {
     let scene = Scene::new();
     let (mut server, store) = start(&scene, &["--capability-lifetime", "2s"]);
-    let alice = store.with_user(&scene, "acme:alice", "member");
+    let alice = store.with_user(&scene, "acme:alice", "writer");
     store.cli(&["policy", "set", "SMALL", "ec/algo=rs_vand,k=4,m=2", "--chunk-blocks", "4"]).ok();
     let bytes = content(8, 16 << 20);
     let mut child = alice.spawn(&["object", "put", "c", "o", "-", "--policy", "SMALL"]);
@@ -367,7 +382,7 @@ fn transfers_that_take_longer_than_their_leave_go_on() {
 fn any_metadata_node_lets_a_user_in_and_a_lost_one_is_no_matter() {
     let scene = Scene::new();
     let mut cluster = Cluster::start(&scene, 3, &[1, 1]);
-    let alice = cluster.store.with_user(&scene, "acme:alice", "member");
+    let alice = cluster.store.with_user(&scene, "acme:alice", "writer");
     let text = std::fs::read_to_string(&alice.credentials).unwrap();
     let table: toml::Table = toml::from_str(&text).unwrap();
     for number in 0..3 {
@@ -394,7 +409,7 @@ fn any_metadata_node_lets_a_user_in_and_a_lost_one_is_no_matter() {
             scene.run(async move { users.authenticate(&user, &key).await })
         };
         let user = ask(name("acme:alice"), key.clone()).unwrap();
-        assert_eq!((user.name, user.role), (name("acme:alice"), client::Role::Member));
+        assert_eq!((user.name, user.role), (name("acme:alice"), client::Role::Writer));
         let guess: UserKey = "a guess".parse().unwrap();
         for (user, key) in
             [("acme:alice", guess.clone()), ("acme:nobody", guess), ("alice", key.clone())]

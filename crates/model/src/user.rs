@@ -43,15 +43,26 @@ pub enum Role {
     /// Everything in one account.
     Admin,
     /// Containers and objects of one account.
-    Member,
+    Writer,
     /// Reading of one account.
     Reader,
+    /// Nothing of its own: what access control lists grant it, at a gateway.
+    Member,
+    /// As a member; and its token takes others into the accounts of services, at a gateway.
+    Service,
 }
 
 impl Role {
     /// Every role, in the order of its wire number (counted from 1).
-    pub const ALL: [Role; 5] =
-        [Self::Operator, Self::Reseller, Self::Admin, Self::Member, Self::Reader];
+    pub const ALL: [Role; 7] = [
+        Self::Operator,
+        Self::Reseller,
+        Self::Admin,
+        Self::Writer,
+        Self::Reader,
+        Self::Member,
+        Self::Service,
+    ];
 
     /// Its name, as people and machines see it.
     pub fn as_str(self) -> &'static str {
@@ -59,8 +70,10 @@ impl Role {
             Self::Operator => "operator",
             Self::Reseller => "reseller",
             Self::Admin => "admin",
-            Self::Member => "member",
+            Self::Writer => "writer",
             Self::Reader => "reader",
+            Self::Member => "member",
+            Self::Service => "service",
         }
     }
 
@@ -69,14 +82,15 @@ impl Role {
         self.reach() < Right::Accounts
     }
 
-    /// The most it may; all that is less, it may too.
+    /// The most it may at metadata nodes; all that is less, it may too.
     pub fn reach(self) -> Right {
         match self {
             Self::Operator => Right::Cluster,
             Self::Reseller => Right::Accounts,
             Self::Admin => Right::Manage,
-            Self::Member => Right::Write,
+            Self::Writer => Right::Write,
             Self::Reader => Right::Read,
+            Self::Member | Self::Service => Right::Known,
         }
     }
 }
@@ -326,8 +340,10 @@ mod tests {
             (Role::Operator, [true, true, true, true, true, false]),
             (Role::Reseller, [true, true, true, true, false, false]),
             (Role::Admin, [true, true, true, false, false, false]),
-            (Role::Member, [true, true, false, false, false, false]),
+            (Role::Writer, [true, true, false, false, false, false]),
             (Role::Reader, [true, false, false, false, false, false]),
+            (Role::Member, [false; 6]),
+            (Role::Service, [false; 6]),
         ];
         let rights = [
             Right::Read,
@@ -339,6 +355,7 @@ mod tests {
         ];
         for (role, may) in table {
             assert_eq!(rights.map(|right| right <= role.reach()), may, "{role}");
+            assert!(Right::Known <= role.reach(), "{role}");
             assert_eq!(role.as_str().parse::<Role>().unwrap(), role);
         }
         let (root, alice): (UserName, UserName) =
@@ -347,7 +364,7 @@ mod tests {
             assert_eq!(alice.check_role(role).is_ok(), role.is_of_account(), "{role}");
             assert_eq!(root.check_role(role).is_ok(), !role.is_of_account(), "{role}");
         }
-        assert!("root".parse::<Role>().unwrap_err().message.contains("member"));
+        assert!("root".parse::<Role>().unwrap_err().message.contains("writer"));
     }
 
     #[test]

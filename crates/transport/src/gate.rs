@@ -240,7 +240,9 @@ mod tests {
         let denied = Some(ErrorKind::Denied);
         let table = [
             (shown("a:u", Role::Reader), [None, denied, denied, denied, denied]),
-            (shown("a:u", Role::Member), [None, None, denied, denied, denied]),
+            (shown("a:u", Role::Writer), [None, None, denied, denied, denied]),
+            (shown("a:u", Role::Member), [denied; 5]),
+            (shown("a:u", Role::Service), [denied; 5]),
             (shown("shop", Role::Reseller), [None, None, None, denied, denied]),
             (shown("root", Role::Operator), [None, None, None, None, denied]),
             (headers(&keys(1).daemon.reveal()), [None; 5]),
@@ -283,7 +285,7 @@ mod tests {
         };
         let (acme, other): (AccountName, AccountName) =
             ("acme".parse().unwrap(), "other".parse().unwrap());
-        for role in [Role::Reader, Role::Member, Role::Admin] {
+        for role in [Role::Reader, Role::Writer, Role::Admin] {
             let user = admitted("acme:u", role);
             assert!(user.check(&acme).is_ok());
             assert_eq!(user.check(&other).unwrap_err(), denied());

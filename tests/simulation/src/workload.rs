@@ -146,7 +146,7 @@ impl Worker {
         let user: UserName = USER.parse()?;
         let users = self.client.users();
         loop {
-            match users.create(&user, Role::Member, &user_key()).await {
+            match users.create(&user, Role::Writer, &user_key()).await {
                 Ok(()) | Err(Error::AlreadyExists(_)) => break,
                 Err(_) => sleep(Duration::from_millis(200)).await,
             }

@@ -26,12 +26,13 @@ pub struct UserCommand {
 pub enum UserAction {
     /// Create a user; without a key of yours it gets one of 256 random bits, which is shown once
     #[command(after_help = "\
-Roles: operator (everything), reseller (all accounts), admin (one account), member (containers and
-objects of one account), reader (reading of one account).
+Roles: operator (everything), reseller (all accounts), admin (one account), writer (containers and
+objects of one account), reader (reading of one account); and two for gateways alone: member (what
+access control lists grant it) and service (as a member; its token opens the accounts of services).
 
 Examples:
-  cairn user create acme:alice --role member
-  cairn user create acme:alice --role member --out alice.toml
+  cairn user create acme:alice --role writer
+  cairn user create acme:alice --role writer --out alice.toml
   cairn user create --account acme --user bob --role reader --key-file bob.key
   pass show bob | cairn user create acme:bob --role reader --key-file -
 
@@ -41,7 +42,7 @@ The first operator of a cluster, on a daemon's machine:
     Create {
         #[command(flatten)]
         who: Who,
-        /// operator, reseller, admin, member or reader
+        /// operator, reseller, admin, writer, reader, member or service
         #[arg(long, value_name = "ROLE")]
         role: model::Role,
         #[command(flatten)]
@@ -75,7 +76,7 @@ Examples:
     Set {
         #[command(flatten)]
         who: Who,
-        /// operator, reseller, admin, member or reader
+        /// operator, reseller, admin, writer, reader, member or service
         #[arg(long, value_name = "ROLE")]
         role: Option<model::Role>,
         #[command(flatten)]

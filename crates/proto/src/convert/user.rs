@@ -10,8 +10,10 @@ pub fn role_from(role: v1::Role) -> Option<Role> {
         v1::Role::Operator => Role::Operator,
         v1::Role::Reseller => Role::Reseller,
         v1::Role::Admin => Role::Admin,
-        v1::Role::Member => Role::Member,
+        v1::Role::Writer => Role::Writer,
         v1::Role::Reader => Role::Reader,
+        v1::Role::Member => Role::Member,
+        v1::Role::Service => Role::Service,
     })
 }
 
@@ -22,8 +24,10 @@ pub fn role_to(role: Option<Role>) -> v1::Role {
         Some(Role::Operator) => v1::Role::Operator,
         Some(Role::Reseller) => v1::Role::Reseller,
         Some(Role::Admin) => v1::Role::Admin,
-        Some(Role::Member) => v1::Role::Member,
+        Some(Role::Writer) => v1::Role::Writer,
         Some(Role::Reader) => v1::Role::Reader,
+        Some(Role::Member) => v1::Role::Member,
+        Some(Role::Service) => v1::Role::Service,
     }
 }
 

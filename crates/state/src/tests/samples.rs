@@ -196,7 +196,7 @@ fn directory() -> Vec<Command> {
         Command::UpdateNode { id: NodeId(1), address: "h:3".into() },
         Command::PutUser(PutUser {
             name: "acme:alice".parse().unwrap(),
-            role: Some(Role::Member),
+            role: Some(Role::Writer),
             key: Some(vec![1, 2, 3].try_into().unwrap()),
             create: true,
         }),

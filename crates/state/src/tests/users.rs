@@ -46,22 +46,22 @@ fn users(machine: &Machine) -> Vec<String> {
 #[test]
 fn users_come_change_and_go() {
     let mut machine = machine();
-    assert_eq!(machine.ok(create("acme:alice", Role::Member)), Answer::Done);
+    assert_eq!(machine.ok(create("acme:alice", Role::Writer)), Answer::Done);
     assert_eq!(machine.refused_as(create("acme:alice", Role::Admin)), ErrorKind::AlreadyExists);
     let (made, key) = read::find_user(&machine.memory, &name("acme:alice")).unwrap().unwrap();
-    assert_eq!((made.role, key, made.created), (Role::Member, hash(1), made.changed));
+    assert_eq!((made.role, key, made.created), (Role::Writer, hash(1), made.changed));
 
-    machine.ok(change("acme:alice", Some(Role::Member), Some(hash(1))));
+    machine.ok(change("acme:alice", Some(Role::Writer), Some(hash(1))));
     let same = read::find_user(&machine.memory, &name("acme:alice")).unwrap().unwrap().0;
     assert_eq!(same, made, "nothing new");
     machine.ok(change("acme:alice", None, Some(hash(2))));
     let (keyed, key) = read::find_user(&machine.memory, &name("acme:alice")).unwrap().unwrap();
-    assert_eq!((keyed.role, key, keyed.created), (Role::Member, hash(2), made.created));
+    assert_eq!((keyed.role, key, keyed.created), (Role::Writer, hash(2), made.created));
     assert!(keyed.revision > made.revision && keyed.changed >= made.changed);
     machine.ok(change("acme:alice", Some(Role::Admin), None));
     assert_eq!(users(&machine), ["acme:alice admin"]);
 
-    for refused in [create("root", Role::Member), create("acme:root", Role::Operator)] {
+    for refused in [create("root", Role::Writer), create("acme:root", Role::Operator)] {
         assert_eq!(machine.refused_as(refused), ErrorKind::Invalid);
     }
     let to_operator = change("acme:alice", Some(Role::Operator), None);
