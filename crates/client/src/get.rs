@@ -53,22 +53,64 @@ impl GetObject {
         self
     }
 
-    async fn run(self) -> Result<Download, Error> {
-        let watch = Stopwatch::start(self.timings);
+    /// Locates the object and reads nothing of it yet: for who must know what it is, its size
+    /// above all, before it can say which bytes it wants. Ranges that were added are ignored.
+    ///
+    /// # Errors
+    /// As awaiting it.
+    pub async fn open(self) -> Result<OpenObject, Error> {
         let (object, volumes) = locate(&self.place, &self.object, self.version).await?;
-        watch.split(|s| &mut s.resolve);
         if object.entry.marker {
             return Err(Error::from(model::Error::not_found(
                 Subject::Object,
                 format!("version {} of {} is a delete marker", object.entry.version, self.object),
             )));
         }
-        let size = object.entry.size;
-        let ranges = match self.ranges.is_empty() {
-            true => std::iter::once(0..size).collect(),
-            false => self.ranges.iter().map(|r| r.resolve(size)).collect::<Result<Vec<_>, _>>()?,
-        };
-        Ok(open(&self.client, self.place, object, volumes, ranges)?.timed(watch))
+        Ok(OpenObject { client: self.client, place: self.place, object, volumes })
+    }
+
+    async fn run(mut self) -> Result<Download, Error> {
+        let watch = Stopwatch::start(self.timings.take());
+        let ranges = std::mem::take(&mut self.ranges);
+        let opened = self.open().await?;
+        watch.split(|s| &mut s.resolve);
+        Ok(opened.read(ranges)?.timed(watch))
+    }
+}
+
+/// A version of an object that was located: what is known of it, and its bytes on demand.
+#[derive(Clone)]
+pub struct OpenObject {
+    client: Arc<Inner>,
+    place: Place,
+    object: Object,
+    volumes: Vec<VolumeRef>,
+}
+
+impl OpenObject {
+    /// The object, with its properties.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Starts reading ranges, one after the other, or without any the whole content.
+    ///
+    /// # Errors
+    /// As [`ByteRange::resolve`]; [`Error::Corrupt`] if the metadata contradicts itself.
+    pub fn read(
+        &self,
+        ranges: impl IntoIterator<Item = impl Into<ByteRange>>,
+    ) -> Result<Download, Error> {
+        let size = self.object.entry.size;
+        let mut wanted = Vec::new();
+        for range in ranges {
+            wanted.push(range.into().resolve(size)?);
+        }
+        if wanted.is_empty() {
+            wanted.push(0..size);
+        }
+        let (place, volumes) = (self.place.clone(), self.volumes.clone());
+        open(&self.client, place, self.object.clone(), volumes, wanted)
     }
 }
 

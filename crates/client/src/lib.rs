@@ -115,7 +115,7 @@ pub use delete::{DeleteObject, Deleted};
 pub use download::Download;
 pub use drain::DrainObject;
 pub use error::{Error, VolumeFailure};
-pub use get::GetObject;
+pub use get::{GetObject, OpenObject};
 pub use head::{HeadObject, TrustLevel};
 pub use link::{Link, LinkObject, Linked};
 pub use locate::{LocateObject, Located, LocatedChunk};

@@ -398,7 +398,17 @@ pub fn server_arguments(scene: &Scene, data: &Path) -> Vec<String> {
 pub fn server_arguments_with(scene: &Scene, data: &Path, config: &str) -> Vec<String> {
     let config = scene.file("cairn.toml", config.as_bytes()).display().to_string();
     let data = data.display().to_string();
-    ["server", "--config", &config, "--listen", "127.0.0.1:0", "--data", &data]
-        .map(Into::into)
-        .to_vec()
+    [
+        "server",
+        "--config",
+        &config,
+        "--listen",
+        "127.0.0.1:0",
+        "--swift-listen",
+        "127.0.0.1:0",
+        "--data",
+        &data,
+    ]
+    .map(Into::into)
+    .to_vec()
 }

@@ -60,6 +60,22 @@ pub struct Founding {
     pub reserve: Option<Bytes>,
 }
 
+/// How the gateway speaks to clients over HTTP.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Gateway")]
+pub struct GatewaySettings {
+    /// The URL that clients are told to use, where it is not the one they logged in at, as behind
+    /// a proxy
+    #[arg(long, value_name = "URL", env = "CAIRN_PUBLIC_URL", hide_env_values = true)]
+    pub public_url: Option<String>,
+    /// How long a token for Swift is good [default: 1d]
+    #[arg(long, value_name = "TIME", env = "CAIRN_SWIFT_TOKEN_LIFETIME", hide_env_values = true)]
+    pub swift_token_lifetime: Option<Span>,
+    /// How long a client may let the other side wait in the middle of a body [default: 1m]
+    #[arg(long, value_name = "TIME", env = "CAIRN_IDLE_TIMEOUT", hide_env_values = true)]
+    pub idle_timeout: Option<Span>,
+}
+
 /// `cairn server`.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
@@ -87,8 +103,44 @@ pub struct ServerArgs {
         value_delimiter = ','
     )]
     pub volumes: Vec<VolumeSpec>,
+    /// Where to serve Swift; port 0 takes any free port, `none` serves none
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_SWIFT_LISTEN", hide_env_values = true)]
+    pub swift_listen: Option<String>,
+    #[command(flatten)]
+    pub gateway: GatewaySettings,
     #[command(flatten)]
     pub founding: Founding,
+}
+
+/// `cairn gateway`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Any number of gateways serve a cluster; they keep nothing. Users are those of the cluster.
+
+Example:
+  cairn gateway --listen 0.0.0.0:8080 --meta meta1:7800,meta2:7800,meta3:7800 \\
+      --secret /etc/cairn/secret")]
+pub struct GatewayArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Where metrics and health are served [default: 127.0.0.1:7820]
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_ADMIN_LISTEN", hide_env_values = true)]
+    pub admin_listen: Option<String>,
+    /// The addresses of the metadata nodes
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "CAIRN_META",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub meta: Vec<String>,
+    /// The file with the cluster's secret
+    #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE", hide_env_values = true)]
+    pub secret: Option<PathBuf>,
+    #[command(flatten)]
+    pub gateway: GatewaySettings,
 }
 
 /// `cairn meta`.

@@ -11,7 +11,7 @@ pub use admin::{
     ClusterAction, ClusterCommand, PolicyAction, PolicyCommand, SecretAction, SecretCommand,
     VolumeAction, VolumeCommand,
 };
-pub use daemon::{ChunkArgs, Common, Founding, MetaArgs, ServerArgs};
+pub use daemon::{ChunkArgs, Common, Founding, GatewayArgs, GatewaySettings, MetaArgs, ServerArgs};
 pub use data::{
     AccountAction, AccountCommand, Change, ContainerAction, ContainerChange, ContainerCommand,
     InAccount, ListArgs, Removal, SnapshotArgs,
@@ -85,6 +85,8 @@ pub enum Command {
     Meta(MetaArgs),
     /// Run a chunk server of a cluster
     Chunk(ChunkArgs),
+    /// Run a gateway of a cluster: OpenStack Swift's API over HTTP
+    Gateway(GatewayArgs),
     /// Create, show, change and delete accounts
     Account(AccountCommand),
     /// Create, show, change and delete containers

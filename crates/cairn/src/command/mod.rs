@@ -38,7 +38,7 @@ pub async fn run(command: Command, output: Output) -> anyhow::Result<Exit> {
             clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut script);
             output::raw(&script)?;
         }
-        Command::Server(_) | Command::Meta(_) | Command::Chunk(_) => {
+        Command::Server(_) | Command::Meta(_) | Command::Chunk(_) | Command::Gateway(_) => {
             return Err(usage!("a daemon is not run as a command"));
         }
     }

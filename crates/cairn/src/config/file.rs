@@ -17,6 +17,7 @@ pub struct File {
     pub server: ServerSection,
     pub meta: MetaSection,
     pub chunk: ChunkSection,
+    pub gateway: GatewaySection,
     pub metadata: MetadataSection,
     #[serde(rename = "policy")]
     pub policies: Vec<PolicySection>,
@@ -38,6 +39,7 @@ pub struct ServerSection {
     pub listen: Option<String>,
     pub advertise: Option<String>,
     pub volumes: Vec<VolumeSpec>,
+    pub swift_listen: Option<String>,
 }
 
 /// `[meta]`
@@ -62,6 +64,20 @@ pub struct ChunkSection {
     pub secret: Option<PathBuf>,
     pub volumes: Vec<VolumeSpec>,
     pub reserve: Option<Bytes>,
+}
+
+/// `[gateway]`
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewaySection {
+    pub listen: Option<String>,
+    pub advertise: Option<String>,
+    pub admin_listen: Option<String>,
+    pub meta: Vec<String>,
+    pub secret: Option<PathBuf>,
+    pub public_url: Option<String>,
+    pub swift_token_lifetime: Option<Span>,
+    pub idle_timeout: Option<Span>,
 }
 
 /// `[metadata]`

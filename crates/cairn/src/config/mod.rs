@@ -9,7 +9,7 @@ pub use units::{Bytes, Span};
 pub use volume::{Volume, VolumeSpec};
 
 use crate::{
-    arguments::{ChunkArgs, Common, Founding, MetaArgs, ServerArgs},
+    arguments::{ChunkArgs, Common, Founding, GatewayArgs, GatewaySettings, MetaArgs, ServerArgs},
     failure::usage,
 };
 use model::{Policy, PolicyName};
@@ -23,6 +23,15 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:7800";
 
 /// Where a chunk server listens, unless told otherwise.
 const DEFAULT_CHUNK_LISTEN: &str = "127.0.0.1:7810";
+
+/// Where a gateway listens, unless told otherwise: this machine alone.
+const DEFAULT_SWIFT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Where a gateway shows its metrics, unless told otherwise.
+const DEFAULT_ADMIN_LISTEN: &str = "127.0.0.1:7820";
+
+/// What is said in place of an address where nothing is to be served.
+const NONE: &str = "none";
 
 /// Volumes of `cairn server`, unless told otherwise: as many as EC42 needs.
 const DEFAULT_VOLUMES: usize = 6;
@@ -120,6 +129,9 @@ pub struct Server {
     /// Bytes of the volumes' disks that stay free, if the operator says.
     pub reserve: Option<u64>,
     pub metadata: Metadata,
+    /// Where Swift is served, if it is.
+    pub swift: Option<Address>,
+    pub gateway: gateway::Config,
 }
 
 impl Server {
@@ -138,7 +150,66 @@ impl Server {
         let address =
             Address::new(args.common, (section.listen, section.advertise), DEFAULT_LISTEN);
         let reserve = metadata.founding.reserve.map(|bytes| bytes.0);
-        Ok(Self { data, address, volumes, reserve, metadata })
+        let listen = args.swift_listen.or(section.swift_listen);
+        let listen = listen.unwrap_or_else(|| DEFAULT_SWIFT_LISTEN.to_owned());
+        let swift = (listen != NONE).then_some(Address { listen, advertise: None });
+        let gateway = gateway_settings(args.gateway, &file)?;
+        Ok(Self { data, address, volumes, reserve, metadata, swift, gateway })
+    }
+}
+
+/// What the gateway is told: its own defaults under what the operator says.
+fn gateway_settings(flags: GatewaySettings, file: &File) -> anyhow::Result<gateway::Config> {
+    let (section, default) = (&file.gateway, gateway::Config::default());
+    let public_url = flags.public_url.or_else(|| section.public_url.clone());
+    if let Some(url) = &public_url
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        return Err(usage!("{url:?} is no URL: write https://HOST[:PORT]"));
+    }
+    let span = |flag: Option<Span>, file: &Option<Span>, default: Duration| {
+        flag.as_ref().or(file.as_ref()).map_or(default, |span| span.0)
+    };
+    let lifetime = default.token_lifetime;
+    Ok(gateway::Config {
+        public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        token_lifetime: span(flags.swift_token_lifetime, &section.swift_token_lifetime, lifetime),
+        idle_timeout: span(flags.idle_timeout, &section.idle_timeout, default.idle_timeout),
+    })
+}
+
+/// `cairn gateway`.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    pub address: Address,
+    pub admin: Address,
+    pub meta: Vec<String>,
+    pub secret: PathBuf,
+    pub gateway: gateway::Config,
+}
+
+impl Gateway {
+    /// Settles the settings of a gateway.
+    pub fn new(args: GatewayArgs, file: File) -> anyhow::Result<Self> {
+        let gateway = gateway_settings(args.gateway, &file)?;
+        let section = file.gateway;
+        let meta = either(args.meta, section.meta);
+        if meta.is_empty() {
+            return Err(usage!(
+                "a gateway needs the metadata nodes' addresses: --meta HOST:PORT,..."
+            ));
+        }
+        let secret = args.secret.or(section.secret).ok_or_else(no_secret)?;
+        let file = (section.listen, section.advertise);
+        // Clients are told the URL they came with: nothing need be said for 0.0.0.0.
+        let mut address = Address::new(args.common, file, DEFAULT_SWIFT_LISTEN);
+        if address.advertise.is_none() && address.listen.starts_with("0.0.0.0:") {
+            address.advertise = Some(format!("{}:0", volume::host_name()));
+        }
+        let admin = args.admin_listen.or(section.admin_listen);
+        let listen = admin.unwrap_or_else(|| DEFAULT_ADMIN_LISTEN.to_owned());
+        let admin = Address { listen, advertise: None };
+        Ok(Self { address, admin, meta, secret, gateway })
     }
 }
 

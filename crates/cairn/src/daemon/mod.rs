@@ -2,6 +2,7 @@
 
 mod chunk;
 mod data_dir;
+mod gateway;
 mod listen;
 mod logging;
 mod meta;
@@ -16,7 +17,7 @@ pub use logging::start as start_logging;
 pub use stop::unless_interrupted;
 
 use crate::{
-    arguments::{ChunkArgs, Common, Global, MetaArgs, ServerArgs},
+    arguments::{ChunkArgs, Common, GatewayArgs, Global, MetaArgs, ServerArgs},
     config::{self, File},
     output::Output,
 };
@@ -52,4 +53,10 @@ pub async fn meta(global: &Global, args: MetaArgs, output: Output) -> anyhow::Re
 pub async fn chunk(global: &Global, args: ChunkArgs, output: Output) -> anyhow::Result<()> {
     let file = settings(global, &args.common, LOG)?;
     chunk::run(config::Chunk::new(args, file)?, output).await
+}
+
+/// `cairn gateway`.
+pub async fn gateway(global: &Global, args: GatewayArgs, output: Output) -> anyhow::Result<()> {
+    let file = settings(global, &args.common, LOG)?;
+    gateway::run(config::Gateway::new(args, file)?, output).await
 }

@@ -2,6 +2,7 @@
 
 use super::{
     data_dir::DataDir,
+    gateway::Front,
     listen, meta, operator,
     process::{self, Process},
     stop::Stop,
@@ -30,6 +31,10 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let keys = data.secret()?.keys();
     let key = keys.daemon.clone();
     let (listener, address) = listen::bind(&config.address).await?;
+    let swift = match &config.swift {
+        Some(address) => Some(Front::bind(address, &config.gateway).await?),
+        None => None,
+    };
     let metrics = process::record_metrics()?;
 
     // What this process says to itself goes through pipes, whatever address it is told.
@@ -57,9 +62,11 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let directory = Arc::new(Directory::new(shared.clone(), key.clone(), addresses.clone()));
     let client = Client::builder().seeds(addresses.clone()).access_key(key).connector(shared);
     let client = client.build()?;
+    let url = swift.as_ref().map(|front| front.url.clone());
     let ready = meta::wait_until_ready(node.clone());
     let mut heartbeats = volumes::keep_known(&server, &directory, ready, &stop);
 
+    let fronts = parking_lot::Mutex::new(None);
     let start = async {
         node.found().await?;
         meta::wait_until_ready(node.clone()).await;
@@ -69,6 +76,8 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         }
         let file = data.path().join(credentials::FILE);
         let has_file = operator::settle(&client, &addresses, &file).await?;
+        let serving = swift.map(|f| f.start(config.gateway, client.clone(), &keys, &stop));
+        *fronts.lock() = serving;
         let mut ready = Ready::new("server", address.clone(), data.path().to_path_buf());
         ready.credentials = has_file.then_some(file);
         ready.volumes = paths(&server);
@@ -79,14 +88,19 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
             ready.default_policy = Some(map.default_policy.to_string());
         }
         ready.created = Some(created);
+        ready.swift = url;
         ready.say(output).context("standard output is gone")
     };
     let outcome = tokio::select! {
         outcome = process.run(start, volumes::refused(&mut heartbeats)) => outcome,
         error = meta::fatal(failures) => return Err(error),
     };
+    let serving = fronts.lock().take();
     process
         .end(async {
+            if let Some(serving) = serving {
+                let _ = serving.await;
+            }
             volumes::forget(heartbeats).await;
             let _ = work.await;
             server.close().await;

@@ -2,14 +2,17 @@
 
 use crate::output::Output;
 use serde::Serialize;
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A daemon that serves, as scripts are told in one line.
 #[derive(Debug, Serialize)]
 pub struct Ready {
     /// Always true: the line says that requests are answered now.
     pub ready: bool,
-    /// `server`, `meta` or `chunk`.
+    /// `server`, `meta`, `chunk` or `gateway`.
     pub role: &'static str,
     /// Where it is reached, `host:port`.
     pub address: String,
@@ -17,7 +20,11 @@ pub struct Ready {
     pub metrics: String,
     /// Whether it can do its work.
     pub health: String,
-    /// Its data directory.
+    /// Where Swift is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swift: Option<String>,
+    /// Its data directory, if it keeps anything.
+    #[serde(skip_serializing_if = "is_none")]
     pub data: PathBuf,
     /// The file with the clients' credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +40,10 @@ pub struct Ready {
     pub created: Option<bool>,
 }
 
+fn is_none(path: &Path) -> bool {
+    path.as_os_str().is_empty()
+}
+
 impl Ready {
     /// Of a daemon at this address.
     pub fn new(role: &'static str, address: String, data: PathBuf) -> Self {
@@ -42,6 +53,7 @@ impl Ready {
             metrics: format!("http://{address}/metrics"),
             health: format!("http://{address}/health/ready"),
             address,
+            swift: None,
             data,
             credentials: None,
             volumes: Vec::new(),
@@ -57,6 +69,9 @@ impl Ready {
 
     fn text(&self) -> String {
         let mut text = format!("cairn {} serves on {}\n", self.role, self.address);
+        if let Some(swift) = &self.swift {
+            text.push_str(&format!("  swift        {swift}/auth/v1.0\n"));
+        }
         let Some(credentials) = &self.credentials else { return text };
         if self.created == Some(true) {
             let policy = self.default_policy.as_deref().unwrap_or_default();

@@ -1,0 +1,86 @@
+//! `cairn gateway`, and the gateway inside `cairn server`.
+
+use super::{
+    listen,
+    process::{self, Process},
+    stop::{DRAIN, Stop},
+    welcome::Ready,
+};
+use crate::{
+    config::{Address, Gateway},
+    output::Output,
+};
+use anyhow::Context;
+use client::Client;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
+use transport::{App, Connect, Health, Keys, Secret, TcpConnector};
+
+/// How often it is looked whether the cluster answers by now.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A gateway that is about to be served.
+pub struct Front {
+    listener: TcpListener,
+    /// Where clients reach it.
+    pub url: String,
+}
+
+impl Front {
+    /// Listens.
+    pub async fn bind(address: &Address, settings: &gateway::Config) -> anyhow::Result<Self> {
+        let (listener, address) =
+            listen::bind(address).await.context("the gateway for Swift cannot start")?;
+        let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        Ok(Self { listener, url })
+    }
+
+    /// Serves until told to stop. Ready when the last request is done.
+    pub fn start(
+        self,
+        settings: gateway::Config,
+        client: Client,
+        keys: &Keys,
+        stop: &Stop,
+    ) -> JoinHandle<()> {
+        let gateway = gateway::Gateway::new(settings, client, keys.gateway.clone());
+        tokio::spawn(gateway::serve(gateway, self.listener, stop.wait(), DRAIN))
+    }
+}
+
+/// Serves a gateway until it is told to end.
+pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
+    let keys = Secret::read(&config.secret)?.keys();
+    let front = Front::bind(&config.address, &config.gateway).await?;
+    let (admin, admin_address) = listen::bind(&config.admin).await?;
+    let metrics = process::record_metrics()?;
+    let connector: Arc<dyn Connect> = Arc::new(TcpConnector);
+    let client = Client::builder()
+        .seeds(config.meta)
+        .access_key(keys.daemon.clone())
+        .connector(connector)
+        .build()?;
+
+    let health: Health = Arc::new(|| Ok(()));
+    let routes = tonic::service::Routes::default();
+    let app = App::new(keys.daemon.clone(), routes, None, health, Some(metrics));
+    let stop = Stop::new();
+    let mut process = Process::start(admin, app, stop.clone())?;
+    let url = front.url.clone();
+    let serving = front.start(config.gateway, client.clone(), &keys, &stop);
+    let start = async {
+        while let Err(error) = client.cluster().map().await {
+            if matches!(error, client::Error::Denied(_)) {
+                return Err(anyhow::Error::new(error).context("the cluster has another secret"));
+            }
+            tracing::warn!(%error, "the cluster does not answer yet");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let mut ready = Ready::new("gateway", admin_address, PathBuf::new());
+        ready.swift = Some(url);
+        ready.say(output).context("standard output is gone")
+    };
+    let outcome = process.run(start, std::future::pending()).await;
+    process.end(async { drop(serving.await) }).await;
+    outcome
+}

@@ -1,0 +1,258 @@
+//! Containers: PUT, GET, HEAD, POST, DELETE.
+
+use crate::{
+    acl,
+    authorize::{Authority, READ_ACL, WRITE_ACL},
+    call::Call,
+    listing::{Form, Row, Wanted, object_row, render},
+    metadata::{self, Changes, Subject},
+    quota,
+    refusal::{Outcome, Refusal},
+    time,
+};
+use client::{Container, ListedName, PolicyName, Versioning};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use std::sync::Arc;
+use transport::{Body, full_body};
+
+/// What only owners see and set of a container, in the gateway's own metadata.
+const OWNERS: [&str; 4] = [READ_ACL, WRITE_ACL, "x-container-sync-key", "x-container-sync-to"];
+
+/// Metadata that only owners see.
+const SECRETS: [&str; 2] = ["temp-url-key", "temp-url-key-2"];
+
+/// Answers a request to a container.
+pub async fn answer(call: Call) -> Outcome {
+    let authority = call.authorize().await?;
+    match call.method {
+        Method::HEAD => head(&call, authority).await,
+        Method::GET => list(&call, authority).await,
+        Method::PUT => put(&call, authority).await,
+        Method::POST => post(&call, authority).await,
+        Method::DELETE => delete(&call).await,
+        _ => Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED).header(
+            header::ALLOW,
+            HeaderValue::from_static("HEAD, GET, PUT, POST, DELETE, OPTIONS"),
+        )),
+    }
+}
+
+async fn existing(call: &Call) -> Result<Arc<Container>, Refusal> {
+    let found = call.gateway.container_now(call.account(), call.container()?).await?;
+    found.ok_or_else(Refusal::not_found)
+}
+
+async fn head(call: &Call, authority: Authority) -> Outcome {
+    let found = existing(call).await?;
+    let mut response = empty(StatusCode::NO_CONTENT);
+    show(call, response.headers_mut(), &found, authority).await?;
+    let kind = Form::of(&call.query, &call.headers)?.content_type();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}
+
+/// What is shown of a container.
+async fn show(
+    call: &Call,
+    headers: &mut HeaderMap,
+    container: &Container,
+    authority: Authority,
+) -> Result<(), Refusal> {
+    metadata::set(headers, "x-container-object-count", &container.objects.to_string());
+    metadata::set(headers, "x-container-bytes-used", &container.bytes.to_string());
+    metadata::set(headers, "x-timestamp", &time::swift(container.created));
+    metadata::set(headers, "last-modified", &time::http(container.modified));
+    metadata::set(headers, "accept-ranges", "bytes");
+    let policy = match &container.policy {
+        Some(policy) => policy.clone(),
+        None => call.gateway.map().await?.default_policy.clone(),
+    };
+    metadata::set(headers, "x-storage-policy", policy.as_str());
+    metadata::show(headers, &container.properties, Subject::Container);
+    if authority.owner {
+        for name in OWNERS {
+            if let Some(text) = metadata::own(&container.properties, name) {
+                metadata::set(headers, name, text);
+            }
+        }
+    } else {
+        for secret in SECRETS {
+            headers.remove(format!("{}{secret}", Subject::Container.prefix()));
+        }
+    }
+    Ok(())
+}
+
+async fn list(call: &Call, authority: Authority) -> Outcome {
+    let form = Form::of(&call.query, &call.headers)?;
+    let wanted = Wanted::of(&call.query)?;
+    let found = existing(call).await?;
+    let rows = rows(call, &wanted).await?;
+    let empty = rows.is_empty() && form == Form::Text;
+    let text = render(form, "container", found.name.as_str(), rows);
+    let mut response = Response::new(full_body(text));
+    if empty {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    show(call, response.headers_mut(), &found, authority).await?;
+    let kind = HeaderValue::from_static(form.content_type());
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// The entries of a container that are wanted.
+async fn rows(call: &Call, wanted: &Wanted) -> Result<Vec<Row>, Refusal> {
+    let mut rows = Vec::new();
+    let mut next = None;
+    while rows.len() < wanted.limit as usize {
+        let mut query = call
+            .gateway
+            .client
+            .list_objects(call.account(), call.container()?)
+            .prefix(&wanted.prefix)
+            .delimiter(&wanted.delimiter)
+            .marker(&wanted.marker)
+            .end_marker(&wanted.end_marker)
+            .limit(wanted.limit - rows.len() as u32);
+        if let Some(next) = next.take() {
+            query = query.resume(next);
+        }
+        let page = query.await?;
+        for item in page.items {
+            match item {
+                ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
+                }
+                ListedName::Entry(entry) => rows.push(object_row(&entry)),
+                ListedName::Prefix(_) if wanted.path => {}
+                ListedName::Prefix(prefix) => rows.push(Row::Folded(prefix)),
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// What a PUT or POST sets and removes.
+fn changes(call: &Call, authority: Authority) -> Result<Changes, Refusal> {
+    let mut changes = metadata::changes(&call.headers, Subject::Container)?;
+    quota::check_container_change(&changes)?;
+    // Who may merely write has no say in who else may.
+    for name in OWNERS.into_iter().filter(|_| authority.owner) {
+        let removed = call.headers.contains_key(name.replacen("x-", "x-remove-", 1));
+        let value = match metadata::text(&call.headers, name)? {
+            Some(text) if name == READ_ACL || name == WRITE_ACL => {
+                Some(acl::clean(name, text).map_err(Refusal::bad)?)
+            }
+            Some(text) => Some(text.to_owned()),
+            None if removed => None,
+            None => continue,
+        };
+        changes.insert(metadata::own_key(name), value.filter(|text| !text.is_empty()));
+    }
+    Ok(changes)
+}
+
+async fn put(call: &Call, authority: Authority) -> Outcome {
+    let changes = changes(call, authority)?;
+    let policy = policy(call).await?;
+    let container = call.container()?;
+    let client = &call.gateway.client;
+    let mut create =
+        client.create_container(call.account(), container).versioning(Versioning::Suspended);
+    if let Some(policy) = &policy {
+        create = create.policy(policy.clone());
+    }
+    for (key, value) in &changes {
+        if let Some(value) = value {
+            create = create.property(key, value);
+        }
+    }
+    let created = create.await;
+    call.gateway.forget_container(call.account(), container);
+    call.gateway.forget_account(&call.target.account);
+    if created? {
+        return Ok(empty(StatusCode::CREATED));
+    }
+    let found = existing(call).await?;
+    if let Some(policy) = policy
+        && !is_of_policy(call, &found, &policy).await?
+    {
+        return Err(Refusal::new(StatusCode::CONFLICT));
+    }
+    update(call, &found, changes).await?;
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// The policy a request names.
+async fn policy(call: &Call) -> Result<Option<PolicyName>, Refusal> {
+    let Some(name) = call.header("x-storage-policy") else { return Ok(None) };
+    let unknown = || Refusal::bad(format!("Invalid X-Storage-Policy '{name}'"));
+    let map = call.gateway.map().await?;
+    let found = map.policies.iter().find(|p| p.name.as_str().eq_ignore_ascii_case(name));
+    Ok(Some(found.ok_or_else(unknown)?.name.clone()))
+}
+
+async fn is_of_policy(
+    call: &Call,
+    found: &Container,
+    policy: &PolicyName,
+) -> Result<bool, Refusal> {
+    match &found.policy {
+        Some(own) => Ok(own == policy),
+        None => Ok(call.gateway.map().await?.default_policy == *policy),
+    }
+}
+
+async fn post(call: &Call, authority: Authority) -> Outcome {
+    let changes = changes(call, authority)?;
+    let found = existing(call).await?;
+    update(call, &found, changes).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+async fn update(call: &Call, found: &Container, changes: Changes) -> Result<(), Refusal> {
+    let mut after: Changes = metadata::of_user(&found.properties)
+        .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
+        .collect();
+    after.extend(
+        changes
+            .iter()
+            .filter(|(k, _)| !k.starts_with(metadata::OWN))
+            .map(|(k, v)| (k.clone(), v.clone())),
+    );
+    metadata::check(after.iter().filter_map(|(k, v)| Some((k.as_str(), v.as_deref()?))))?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut update = call.gateway.client.update_container(call.account(), &found.name);
+    for (key, value) in changes {
+        update = match value {
+            Some(value) => update.set(key, value),
+            None => update.remove(key),
+        };
+    }
+    let done = update.await;
+    call.gateway.forget_container(call.account(), &found.name);
+    Ok(done?)
+}
+
+async fn delete(call: &Call) -> Outcome {
+    let container = call.container()?;
+    let done = call.gateway.client.delete_container(call.account(), container).await;
+    call.gateway.forget_container(call.account(), container);
+    call.gateway.forget_account(&call.target.account);
+    done?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(full_body(""));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/html; charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

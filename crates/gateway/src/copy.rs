@@ -1,0 +1,179 @@
+//! Copies: where it can, as links, which move no bytes; else through this gateway.
+
+use crate::{
+    call::Call,
+    container::empty,
+    listing::Listed,
+    metadata,
+    object::{self, Place},
+    path::{Account, Target, container_and_object, escape, unescape},
+    query::is_true,
+    quota,
+    refusal::{Outcome, Refusal},
+    time,
+};
+use client::{ContainerName, Error, Object, ObjectName, OpenObject, Properties, Source, Version};
+use futures::StreamExt;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+/// Another object that a header names.
+struct Named {
+    account: Account,
+    container: ContainerName,
+    object: ObjectName,
+}
+
+/// `PUT` with `X-Copy-From`: the target is the copy.
+pub async fn to_here(call: &mut Call) -> Outcome {
+    if call.header("content-length").is_some_and(|length| length != "0") {
+        return Err(Refusal::bad("Copy requests require a zero byte body"));
+    }
+    let text = metadata::text(&call.headers, "x-copy-from")?.unwrap_or_default();
+    let what = "X-Copy-From header must be of the form <container name>/<object name>";
+    let source = Named {
+        account: named_account(call, "x-copy-from-account")?,
+        ..named(text, what, &call.target.account)?
+    };
+    copy(call, source).await
+}
+
+/// `COPY` with `Destination`: the target is the source.
+pub async fn from_here(call: &mut Call) -> Outcome {
+    let what = "Destination header must be of the form <container name>/<object name>";
+    let missing = || Refusal::says(StatusCode::PRECONDITION_FAILED, "Destination header required");
+    let text = metadata::text(&call.headers, "destination")?.ok_or_else(missing)?.to_owned();
+    let account = named_account(call, "destination-account")?;
+    let destination = Named { account, ..named(&text, what, &call.target.account)? };
+    let source = Named {
+        account: call.target.account.clone(),
+        container: call.container()?.clone(),
+        object: call.object()?.clone(),
+    };
+    // From here on it is a PUT of the destination.
+    call.target = Target {
+        account: destination.account,
+        container: Some(destination.container),
+        object: Some(destination.object),
+    };
+    call.method = Method::PUT;
+    call.authorize().await?;
+    copy(call, source).await
+}
+
+fn named(text: &str, what: &'static str, account: &Account) -> Result<Named, Refusal> {
+    let (container, object) = container_and_object(text, what)?;
+    Ok(Named { account: account.clone(), container, object })
+}
+
+/// The account that a header names; the target's otherwise.
+fn named_account(call: &Call, header: &str) -> Result<Account, Refusal> {
+    let Some(text) = metadata::text(&call.headers, header)? else {
+        return Ok(call.target.account.clone());
+    };
+    let name = unescape(text)?;
+    if name.is_empty() || name.contains('/') {
+        let text = "Account name cannot contain slashes";
+        return Err(Refusal::says(StatusCode::PRECONDITION_FAILED, text));
+    }
+    Account::parse(&name).ok_or_else(|| call.denied(&call.target.account))
+}
+
+async fn copy(call: &Call, from: Named) -> Outcome {
+    call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
+    let source = Place {
+        account: &from.account,
+        container: &from.container,
+        object: &from.object,
+        version: None,
+    };
+    let opened = call.open(source).await?;
+    let object = opened.object().clone();
+    let (account, container) = (&call.target.account, call.container()?);
+    let into = call.container_for_write(account, container).await?;
+    quota::check_upload(call, account, &into, Some(object.entry.size)).await?;
+    let properties = properties(call, &object)?;
+    let mime_type = match metadata::text(&call.headers, "content-type")?.filter(|t| !t.is_empty()) {
+        Some(said) => Listed::of(said).mime_type.to_owned(),
+        None => object.entry.mime_type.clone(),
+    };
+    let (etag, version) = store(call, &from, opened, properties, mime_type).await?;
+    let mut response = empty(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    metadata::set(headers, "etag", &etag);
+    metadata::set(headers, "last-modified", &time::http(version.0));
+    let path = format!("{}/{}", escape(from.container.as_str()), escape(from.object.as_str()));
+    metadata::set(headers, "x-copied-from", &path);
+    metadata::set(headers, "x-copied-from-account", &escape(&from.account.to_string()));
+    metadata::set(headers, "x-copied-from-last-modified", &time::http(object.entry.modified));
+    for (name, value) in object::shown(&object) {
+        let Some(name) = name else { continue };
+        let shown = name.as_str().starts_with("x-object-meta-");
+        if shown && !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    for (name, value) in &call.headers {
+        if name.as_str().starts_with("x-object-meta-") {
+            headers.insert(HeaderName::clone(name), HeaderValue::clone(value));
+        }
+    }
+    Ok(response)
+}
+
+/// The copy's properties: the source's, with what the request sets; or only that.
+fn properties(call: &Call, source: &Object) -> Result<Properties, Refusal> {
+    let own = metadata::of_new_object(&call.headers)?;
+    if call.header("x-fresh-metadata").is_some_and(is_true) {
+        return Ok(own);
+    }
+    let mut properties = source.properties.clone();
+    properties.extend(own);
+    metadata::check(metadata::of_user(&properties))?;
+    Ok(properties)
+}
+
+/// Stores the copy; its entity tag and version.
+async fn store(
+    call: &Call,
+    from: &Named,
+    opened: OpenObject,
+    properties: Properties,
+    mime_type: String,
+) -> Result<(String, Version), Refusal> {
+    let client = &call.gateway.client;
+    let (account, container, object) = (call.account(), call.container()?, call.object()?);
+    let entry = opened.object().entry.clone();
+    if let Some(md5) = entry.md5.filter(|_| is_of_its_policy(call, &entry.policy)) {
+        let link = client
+            .link_object(&from.account.name, &from.container, &from.object)
+            .version(entry.version)
+            .to(account, container, object)
+            .autocreate(false)
+            .replace_properties(properties.clone());
+        match link.await {
+            Ok(linked) if mime_type == entry.mime_type => {
+                return Ok((hex::encode(md5), linked.version));
+            }
+            Ok(linked) => return Ok((hex::encode(md5), linked.version)),
+            // A chunk is missing, say: reading rebuilds it.
+            Err(Error::Unavailable(_) | Error::BelowQuorum { .. } | Error::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let download = opened.read(None::<client::ByteRange>)?;
+    let source = Source::stream(download.boxed());
+    let stored = client
+        .put_object(account, container, object, source)
+        .autocreate(false)
+        .md5(true)
+        .mime_type(mime_type)
+        .properties(properties)
+        .expect_length(entry.size)
+        .await?;
+    Ok((stored.etag(), stored.version))
+}
+
+/// Whether a link keeps the copy as its container wants it kept.
+fn is_of_its_policy(_call: &Call, _policy: &client::PolicyName) -> bool {
+    true
+}

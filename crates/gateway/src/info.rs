@@ -1,0 +1,45 @@
+//! `/info`: what this gateway can do.
+
+use crate::{gateway::Gateway, limits, refusal::Outcome};
+use http::{HeaderValue, Response, header};
+use serde_json::json;
+use transport::full_body;
+
+/// Answers `GET /info`.
+pub async fn answer(gateway: &Gateway) -> Outcome {
+    let map = gateway.map().await?;
+    let policy = |policy: &client::Policy| match policy.name == map.default_policy {
+        true => {
+            json!({ "name": policy.name.as_str(), "aliases": policy.name.as_str(), "default": true })
+        }
+        false => json!({ "name": policy.name.as_str(), "aliases": policy.name.as_str() }),
+    };
+    let info = json!({
+        "swift": {
+            "version": env!("CARGO_PKG_VERSION"),
+            "account_autocreate": true,
+            "account_listing_limit": limits::LISTING,
+            "allow_account_management": false,
+            "container_listing_limit": limits::LISTING,
+            "extra_header_count": 0,
+            "max_account_name_length": limits::ACCOUNT_NAME_BYTES,
+            "max_container_name_length": limits::CONTAINER_NAME_BYTES,
+            "max_object_name_length": limits::OBJECT_NAME_BYTES,
+            "max_file_size": limits::FILE_BYTES,
+            "max_header_size": limits::HEADER_BYTES,
+            "max_meta_count": limits::META_COUNT,
+            "max_meta_name_length": limits::META_NAME_BYTES,
+            "max_meta_value_length": limits::META_VALUE_BYTES,
+            "max_meta_overall_size": limits::META_OVERALL_BYTES,
+            "strict_cors_mode": true,
+            "policies": map.policies.iter().map(policy).collect::<Vec<_>>(),
+        },
+        "tempauth": { "account_acls": true },
+        "container_quotas": {},
+        "account_quotas": {},
+    });
+    let mut response = Response::new(full_body(info.to_string()));
+    let kind = HeaderValue::from_static("application/json; charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}

@@ -1,0 +1,48 @@
+//! The HTTP front: OpenStack Swift's object storage API over the client library.
+//!
+//! A [`Gateway`] keeps nothing: users, settings and contents are in the store, tokens are signed,
+//! and what it remembers for some seconds ([`memory`]) it may forget. So any number of them serve
+//! a cluster. It knows the client library and no protocol between daemons.
+//!
+//! # Modules
+//!
+//! - `front`: connections, time-outs, the access log; `server`: accepting until told to stop.
+//! - `route`: from a request to who answers it; `call`: one request below `/v1`.
+//! - `caller`, `acl`, `authorize`: who may do what; `tempauth`: getting a token.
+//! - `account`, `container`, `object`, `copy`: what the API does; `listing`, `content`,
+//!   `metadata`, `range`, `condition`, `path`, `query`, `time`, `limits`: its forms.
+//! - `refusal`: the one table from errors to statuses.
+#![forbid(unsafe_code)]
+
+mod account;
+mod acl;
+mod authorize;
+mod call;
+mod caller;
+mod condition;
+mod config;
+mod container;
+mod content;
+mod copy;
+mod front;
+mod gateway;
+mod info;
+mod limits;
+mod listing;
+mod memory;
+mod metadata;
+mod object;
+mod path;
+mod payload;
+mod query;
+mod quota;
+mod range;
+mod refusal;
+mod route;
+mod server;
+mod tempauth;
+mod time;
+
+pub use config::Config;
+pub use gateway::Gateway;
+pub use server::serve;

@@ -1,0 +1,273 @@
+//! Objects: PUT, GET, HEAD, POST, DELETE.
+
+use crate::{
+    call::Call,
+    container::empty,
+    content::{self, Content, Origin},
+    copy,
+    listing::Listed,
+    metadata,
+    path::Account,
+    quota,
+    refusal::{Outcome, Refusal},
+    time,
+};
+use client::{
+    Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Stored, Version,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::sync::Arc;
+
+/// What an object is where nobody says and its name does not tell.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// Times a POST looks again when the object was overwritten meanwhile.
+const TRIES: u32 = 8;
+
+/// Answers a request to an object.
+pub async fn answer(mut call: Call) -> Outcome {
+    call.authorize().await?;
+    match call.method.as_str() {
+        "GET" | "HEAD" => get(&call).await,
+        "PUT" if call.headers.contains_key("x-copy-from") => copy::to_here(&mut call).await,
+        "PUT" => put(&mut call).await,
+        "POST" => post(&call).await,
+        "DELETE" => delete(&call).await,
+        "COPY" => copy::from_here(&mut call).await,
+        _ => {
+            let allowed = "HEAD, GET, PUT, POST, COPY, DELETE, OPTIONS";
+            Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED)
+                .header(header::ALLOW, HeaderValue::from_static(allowed)))
+        }
+    }
+}
+
+/// Where an object is.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The account.
+    pub account: &'a Account,
+    /// The container.
+    pub container: &'a ContainerName,
+    /// The object.
+    pub object: &'a ObjectName,
+    /// The version; the latest otherwise.
+    pub version: Option<Version>,
+}
+
+impl Call {
+    /// The object that the path names.
+    pub fn place(&self) -> Result<Place<'_>, Refusal> {
+        Ok(Place {
+            account: &self.target.account,
+            container: self.container()?,
+            object: self.object()?,
+            version: None,
+        })
+    }
+
+    /// What is known of an object; 404 for what has expired.
+    pub async fn head_of(&self, place: Place<'_>) -> Result<Object, Refusal> {
+        let client = &self.gateway.client;
+        let mut show = client.show_object(&place.account.name, place.container, place.object);
+        if let Some(version) = place.version {
+            show = show.version(version);
+        }
+        alive(show.await?)
+    }
+
+    /// An object to be read; 404 for what has expired.
+    pub async fn open(&self, place: Place<'_>) -> Result<OpenObject, Refusal> {
+        let client = &self.gateway.client;
+        let mut get = client.get_object(&place.account.name, place.container, place.object);
+        if let Some(version) = place.version {
+            get = get.version(version);
+        }
+        let opened = get.open().await?;
+        alive(opened.object().clone())?;
+        Ok(opened)
+    }
+
+    /// The container that a path names, for writing into it.
+    pub async fn container_for_write(
+        &self,
+        account: &Account,
+        container: &ContainerName,
+    ) -> Result<Arc<Container>, Refusal> {
+        let found = self.gateway.container(&account.name, container).await?;
+        found.ok_or_else(Refusal::not_found)
+    }
+}
+
+/// An object that is there for readers.
+fn alive(object: Object) -> Result<Object, Refusal> {
+    if object.entry.marker {
+        return Err(Refusal::not_found());
+    }
+    Ok(object)
+}
+
+/// What is shown of an object, its length and entity tag apart.
+pub fn shown(object: &Object) -> HeaderMap {
+    let entry = &object.entry;
+    let mut headers = HeaderMap::new();
+    metadata::set(&mut headers, "content-type", Listed::of(&entry.mime_type).mime_type);
+    metadata::set(&mut headers, "x-timestamp", &time::swift(entry.modified));
+    metadata::show_object(&mut headers, &object.properties);
+    headers
+}
+
+/// An object as something to be read.
+pub fn content(object: &Object, origin: Option<Box<dyn Origin>>) -> Content {
+    Content {
+        headers: shown(object),
+        size: object.entry.size,
+        etag: object.entry.md5.map(hex::encode),
+        modified: object.entry.modified,
+        origin,
+    }
+}
+
+async fn get(call: &Call) -> Outcome {
+    let place = call.place()?;
+    let content = match call.method {
+        Method::HEAD => content(&call.head_of(place).await?, None),
+        _ => {
+            let opened = call.open(place).await?;
+            let object = opened.object().clone();
+            content(&object, Some(Box::new(opened)))
+        }
+    };
+    content::answer(call, content).await
+}
+
+/// The media type of an object that is stored: the one the client says, or what its name tells.
+pub fn content_type(call: &Call, object: &ObjectName) -> Result<String, Refusal> {
+    let detect = call.header("x-detect-content-type").is_some_and(crate::query::is_true);
+    let said = metadata::text(&call.headers, "content-type")?.filter(|text| !text.is_empty());
+    Ok(match said.filter(|_| !detect) {
+        // What listings are told is ours to say.
+        Some(said) => Listed::of(said).mime_type.to_owned(),
+        None => {
+            mime_guess::from_path(object.as_str()).first_raw().unwrap_or(UNKNOWN_TYPE).to_owned()
+        }
+    })
+}
+
+/// The bytes a client says it sends; none where it sends until it ends.
+///
+/// # Errors
+/// 411 where it says nothing at all, 413 for more than one request may bring.
+pub fn announced(call: &Call) -> Result<Option<u64>, Refusal> {
+    match call.headers.get(header::CONTENT_LENGTH) {
+        Some(length) => {
+            let length = length.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let length =
+                length.ok_or_else(|| Refusal::bad("Invalid Content-Length header value"))?;
+            if length > crate::limits::FILE_BYTES {
+                let text = "Your request is too large.";
+                return Err(Refusal::says(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            Ok(Some(length))
+        }
+        None if call.headers.contains_key(header::TRANSFER_ENCODING) => Ok(None),
+        None => Err(Refusal::says(StatusCode::LENGTH_REQUIRED, "Missing Content-Length header.")),
+    }
+}
+
+async fn put(call: &mut Call) -> Outcome {
+    let bytes = announced(call)?;
+    let container = call.container_for_write(&call.target.account, call.container()?).await?;
+    let place = call.place()?;
+    let properties = metadata::of_new_object(&call.headers)?;
+    let mime_type = content_type(call, place.object)?;
+    let precondition = precondition(call).await?;
+    let etag = expected_etag(call)?;
+    quota::check_upload(call, &call.target.account, &container, bytes).await?;
+    let (account, object) = (call.account().clone(), call.object()?.clone());
+    let source = call.body.source();
+    let mut put = call
+        .gateway
+        .client
+        .put_object(&account, &container.name, &object, source)
+        .autocreate(false)
+        .md5(true)
+        .mime_type(mime_type)
+        .properties(properties)
+        .precondition(precondition);
+    if let Some(bytes) = bytes {
+        put = put.expect_length(bytes);
+    }
+    if let Some(etag) = etag {
+        put = put.expect_etag(etag);
+    }
+    let stored = put.await?;
+    Ok(created(&stored))
+}
+
+/// The answer to an upload.
+pub fn created(stored: &Stored) -> http::Response<transport::Body> {
+    let mut response = empty(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    metadata::set(headers, "etag", &stored.etag());
+    metadata::set(headers, "last-modified", &time::http(stored.version.0));
+    response
+}
+
+/// What must hold of the object when it is stored.
+async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
+    match call.header("if-none-match") {
+        None => Ok(Precondition::None),
+        Some("*") => {
+            // So that nobody sends a large body for nothing; the commit checks it again.
+            match call.head_of(call.place()?).await {
+                Ok(_) => Err(Refusal::new(StatusCode::PRECONDITION_FAILED)),
+                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(Precondition::Absent),
+                Err(refusal) => Err(refusal),
+            }
+        }
+        Some(_) => Err(Refusal::bad("If-None-Match only supports *")),
+    }
+}
+
+/// The MD5 a client says the content has.
+fn expected_etag(call: &Call) -> Result<Option<String>, Refusal> {
+    let Some(etag) = call.header("etag") else { return Ok(None) };
+    let etag = etag.trim_matches('"').to_ascii_lowercase();
+    match etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit()) {
+        true => Ok(Some(etag)),
+        false => Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)),
+    }
+}
+
+async fn post(call: &Call) -> Outcome {
+    let place = call.place()?;
+    for _ in 0..TRIES {
+        let before = call.head_of(place).await?;
+        let after = metadata::of_posted_object(&call.headers, &before.properties)?;
+        let update = call
+            .gateway
+            .client
+            .update_object(&place.account.name, place.container, place.object)
+            // What is known of the object is known of this version.
+            .version(before.entry.version)
+            .clear()
+            .set_all(after);
+        match update.await {
+            Err(Error::NoSuchObject(_)) => {}
+            done => {
+                done?;
+                return Ok(empty(StatusCode::ACCEPTED));
+            }
+        }
+    }
+    Err(Refusal::new(StatusCode::CONFLICT))
+}
+
+async fn delete(call: &Call) -> Outcome {
+    let place = call.place()?;
+    call.head_of(place).await?;
+    let client = &call.gateway.client;
+    client.delete_object(&place.account.name, place.container, place.object).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,71 @@
+//! The query of a request.
+
+use crate::{path::invalid_utf8, refusal::Refusal};
+use percent_encoding::percent_decode;
+
+/// The most parameters that are looked at.
+const MOST: usize = 256;
+
+/// The parameters of a request, decoded, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// From what stands behind the question mark.
+    ///
+    /// # Errors
+    /// 412 for what is no UTF-8 or has a NUL.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let decode = |text: &str| {
+            let spaced = text.replace('+', " ");
+            let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?.into_owned();
+            (!decoded.contains('\0')).then_some(decoded)
+        };
+        let mut pairs = Vec::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()).take(MOST) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let pair = decode(name).zip(decode(value)).ok_or_else(invalid_utf8)?;
+            pairs.push(pair);
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The last value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The last value of a parameter, if it is not empty.
+    pub fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a parameter is there, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Whether a parameter says yes.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(is_true)
+    }
+}
+
+/// Whether a value says yes, as Swift reads it.
+pub fn is_true(value: &str) -> bool {
+    ["true", "1", "yes", "on", "t", "y"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_and_the_last_one_counts() {
+        let query = Query::parse("a=1&b&a=x%2Fy+z&&reverse=True").unwrap();
+        assert_eq!(query.get("a"), Some("x/y z"));
+        assert!(query.has("b") && query.filled("b").is_none() && !query.has("c"));
+        assert!(query.is_true("reverse") && !query.is_true("b"));
+        assert!(Query::parse("a=%ff").is_err() && Query::parse("%00").is_err());
+    }
+}

@@ -1,0 +1,92 @@
+//! From a request to who answers it.
+
+use crate::{
+    account,
+    call::Call,
+    caller::Caller,
+    container,
+    front::Front,
+    gateway::Gateway,
+    info, object,
+    path::Target,
+    payload::Payload,
+    query::Query,
+    refusal::{Outcome, Refusal},
+    tempauth,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use transport::{Body, full_body};
+
+/// Answers a request.
+pub async fn answer(
+    gateway: &Gateway,
+    front: &Front,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let expected = parts.headers.contains_key(header::EXPECT);
+    let mut payload = Some(Payload::new(body, gateway.config.idle_timeout, expected));
+    let outcome = dispatch(gateway, front, &parts, &mut payload).await;
+    if let Some(payload) = payload {
+        payload.ignore().await;
+    }
+    outcome.unwrap_or_else(Refusal::into_response)
+}
+
+async fn dispatch(
+    gateway: &Gateway,
+    front: &Front,
+    parts: &http::request::Parts,
+    payload: &mut Option<Payload>,
+) -> Outcome {
+    let path = parts.uri.path();
+    let (method, headers) = (&parts.method, &parts.headers);
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    match path {
+        "/healthcheck" if reads => {
+            let mut response = Response::new(full_body("OK"));
+            let kind = HeaderValue::from_static("text/plain");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            return Ok(response);
+        }
+        "/info" if reads => return info::answer(gateway).await,
+        "/info" => return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED)),
+        _ => {}
+    }
+    if let Some(rest) = below(path, "/auth") {
+        return tempauth::answer(gateway, method, rest, headers, &front.base).await;
+    }
+    let Some(rest) = below(path, "/v1").or_else(|| below(path, "/v1.0")) else {
+        return Err(Refusal::not_found());
+    };
+    let target = Target::parse(rest.trim_start_matches('/'))?;
+    let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+    let caller = match gateway.known_user(headers).await? {
+        Some(user) => Caller::User(user),
+        None => Caller::Anonymous,
+    };
+    let call = Call {
+        gateway: gateway.clone(),
+        method: method.clone(),
+        target,
+        query,
+        headers: headers.clone(),
+        body: payload.take().unwrap_or_else(Payload::none),
+        caller,
+        base: front.base.clone(),
+        remote: front.remote,
+        transaction: front.transaction.clone(),
+    };
+    match (&call.target.container, &call.target.object) {
+        (_, Some(_)) => object::answer(call).await,
+        (Some(_), None) => container::answer(call).await,
+        (None, None) => account::answer(call).await,
+    }
+}
+
+/// What stands in a path below a part of it.
+fn below<'a>(path: &'a str, part: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(part)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
