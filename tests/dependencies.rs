@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-const PURE: [&str; 6] = ["model", "erasure", "layout", "recovery", "placement", "state"];
+const PURE: [&str; 7] =
+    ["model", "checksum", "erasure", "layout", "recovery", "placement", "state"];
 const RUNTIMES: [&str; 6] = ["tokio", "hyper", "tonic", "openraft", "disk", "transport"];
 
 /// Each crate of the workspace with what it depends on, tests and build scripts apart.
@@ -32,6 +33,22 @@ fn pure_crates_import_no_runtime() {
         let uses = &all[krate];
         let runtime = uses.iter().find(|d| RUNTIMES.contains(&d.as_str()));
         assert_eq!(runtime, None, "{krate} is pure");
+    }
+}
+
+#[test]
+fn only_kernels_have_unsafe_code() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for entry in std::fs::read_dir(crates).expect("the crates are there") {
+        let krate = entry.expect("an entry").path();
+        let Ok(manifest) = std::fs::read_to_string(krate.join("Cargo.toml")) else { continue };
+        // The workspace's lints forbid it; a crate that has its own can allow it.
+        let forbids = manifest.contains("[lints]\nworkspace = true\n");
+        assert_eq!(
+            !forbids,
+            krate.ends_with("erasure") || krate.ends_with("checksum"),
+            "{krate:?}"
+        );
     }
 }
 
