@@ -138,7 +138,9 @@ impl AccountAcl {
     /// # Errors
     /// It is none.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+        // A list would do for a structure otherwise.
+        let members: serde_json::Map<_, _> = serde_json::from_str(text)?;
+        serde_json::from_value(members.into())
     }
 
     /// As it is kept and shown.

@@ -123,7 +123,7 @@ async fn rows(call: &Call, wanted: &Wanted) -> Result<Vec<Row>, Refusal> {
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
                 }
                 ListedName::Entry(entry) => rows.push(object_row(&entry)),
-                ListedName::Prefix(_) if wanted.path => {}
+                ListedName::Prefix(name) if wanted.path => rows.extend(named(call, &name).await?),
                 ListedName::Prefix(prefix) => rows.push(Row::Folded(prefix)),
             }
         }
@@ -133,6 +133,17 @@ async fn rows(call: &Call, wanted: &Wanted) -> Result<Vec<Row>, Refusal> {
         }
     }
     Ok(rows)
+}
+
+/// The entry of just this name, if there is one: below a path, the objects that stand for
+/// directories are listed.
+async fn named(call: &Call, name: &str) -> Result<Option<Row>, Refusal> {
+    let client = &call.gateway.client;
+    let list = client.list_objects(call.account(), call.container()?).prefix(name).limit(1);
+    Ok(list.await?.items.into_iter().find_map(|item| match item {
+        ListedName::Entry(entry) if entry.name.as_str() == name => Some(object_row(&entry)),
+        _ => None,
+    }))
 }
 
 /// What a PUT or POST sets and removes.
@@ -182,6 +193,9 @@ async fn put(call: &Call, authority: Authority) -> Outcome {
     {
         return Err(Refusal::new(StatusCode::CONFLICT));
     }
+    // A PUT is a change by itself.
+    let mut changes = changes;
+    changes.insert(metadata::own_key("put"), Some(time::swift(time::now_micros())));
     update(call, &found, changes).await?;
     Ok(empty(StatusCode::ACCEPTED))
 }

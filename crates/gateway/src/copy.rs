@@ -56,7 +56,6 @@ pub async fn from_here(call: &mut Call) -> Outcome {
         object: Some(destination.object),
     };
     call.method = Method::PUT;
-    call.authorize().await?;
     copy(call, source).await
 }
 
@@ -88,6 +87,7 @@ async fn copy(call: &Call, from: Named) -> Outcome {
     };
     let opened = call.open(source).await?;
     let object = opened.object().clone();
+    call.authorize().await?;
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
     quota::check_upload(call, account, &into, Some(object.entry.size)).await?;

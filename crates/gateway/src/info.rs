@@ -14,6 +14,9 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
         }
         false => json!({ "name": policy.name.as_str(), "aliases": policy.name.as_str() }),
     };
+    let in_use = |v: &&client::Volume| v.administrative != client::Administrative::Out;
+    let volumes = map.volumes.iter().filter(in_use).count();
+    let usable = map.policies.iter().filter(|policy| policy.method.width() <= volumes);
     let info = json!({
         "swift": {
             "version": env!("CARGO_PKG_VERSION"),
@@ -32,7 +35,7 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
             "max_meta_value_length": limits::META_VALUE_BYTES,
             "max_meta_overall_size": limits::META_OVERALL_BYTES,
             "strict_cors_mode": true,
-            "policies": map.policies.iter().map(policy).collect::<Vec<_>>(),
+            "policies": usable.map(policy).collect::<Vec<_>>(),
         },
         "tempauth": { "account_acls": true },
         "container_quotas": {},

@@ -128,9 +128,9 @@ impl Wanted {
             reverse: query.is_true("reverse"),
             path: false,
         };
-        if let Some(path) = query.get("path") {
-            let path = path.trim_end_matches('/');
-            wanted.prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        if let Some(whole) = query.get("path") {
+            let path = whole.trim_end_matches('/');
+            wanted.prefix = if whole.is_empty() { String::new() } else { format!("{path}/") };
             wanted.delimiter = "/".to_owned();
             wanted.path = true;
         }
@@ -328,6 +328,7 @@ mod tests {
         let path = wanted("path=a/b/").unwrap();
         assert_eq!((path.prefix.as_str(), path.delimiter.as_str(), path.path), ("a/b/", "/", true));
         assert_eq!(wanted("path=").unwrap().prefix, "");
+        assert_eq!(wanted("path=/").unwrap().prefix, "/");
     }
 
     #[test]

@@ -64,9 +64,31 @@ fn utf8(value: &HeaderValue) -> Result<&str, Refusal> {
     std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::bad("Metadata must be valid UTF-8"))
 }
 
-/// A header of text that may not be ASCII.
+/// Bytes of a header that need not be UTF-8, as text: each byte that is none is a character of the
+/// last private plane, from [`ODD`] on, which stands for nothing else.
+fn from_bytes(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let odd = |byte: &u8| char::from_u32(ODD + u32::from(*byte));
+        text.extend(chunk.invalid().iter().filter_map(odd));
+    }
+    text
+}
+
+/// The character that stands for a byte 0 that is no UTF-8.
+const ODD: u32 = 0x10_ff00;
+
+/// A header of text that may not be ASCII, nor UTF-8.
 pub fn value(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_bytes(text.as_bytes()).ok()
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u32::from(c).checked_sub(ODD) {
+            Some(odd) => bytes.push(odd as u8),
+            None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    HeaderValue::from_bytes(&bytes).ok()
 }
 
 /// Sets a header, unless the text cannot be one.
@@ -90,16 +112,19 @@ pub fn changes(headers: &HeaderMap, subject: Subject) -> Result<Changes, Refusal
             changes.entry(removed.to_owned()).or_insert(None);
         }
     }
-    for (name, value) in headers {
-        if value.len() > limits::HEADER_BYTES {
+    for (name, bytes) in headers {
+        if bytes.len() > limits::HEADER_BYTES {
             return Err(Refusal::bad(format!("Header value too long: {}", shown(name.as_str()))));
         }
         let Some(key) = name.as_str().strip_prefix(subject.prefix()) else { continue };
-        let value = utf8(value)?;
+        let value = match subject {
+            Subject::Object => from_bytes(bytes.as_bytes()),
+            Subject::Account | Subject::Container => utf8(bytes)?.to_owned(),
+        };
         if key.is_empty() {
             return Err(Refusal::bad("Metadata name cannot be empty"));
         }
-        if value.len() > limits::META_VALUE_BYTES {
+        if bytes.len() > limits::META_VALUE_BYTES {
             let (name, most) = (shown(name.as_str()), limits::META_VALUE_BYTES);
             return Err(Refusal::bad(format!("Metadata value longer than {most}: {name}")));
         }
@@ -108,7 +133,7 @@ pub fn changes(headers: &HeaderMap, subject: Subject) -> Result<Changes, Refusal
             return Err(Refusal::bad(format!("Metadata name too long: {name}")));
         }
         // An empty value removes.
-        let set = (!value.is_empty() || subject == Subject::Object).then(|| value.to_owned());
+        let set = (!value.is_empty() || subject == Subject::Object).then_some(value);
         changes.insert(key.to_owned(), set);
     }
     check(changes.iter().filter_map(|(k, v)| Some((k.as_str(), v.as_deref()?))))?;
@@ -133,7 +158,7 @@ pub fn check<'a>(items: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), 
     let (mut count, mut bytes) = (0, 0);
     for (name, value) in items {
         count += 1;
-        bytes += name.len() + value.len();
+        bytes += name.len() + self::value(value).map_or(0, |value| value.len());
     }
     if count > limits::META_COUNT {
         let most = limits::META_COUNT;
@@ -255,6 +280,13 @@ mod tests {
         let many: Vec<_> = many.iter().map(|name| (name.as_str(), "v")).collect();
         assert!(changes(&headers(&many[..90]), Subject::Object).is_ok());
         assert!(changes(&headers(&many), Subject::Object).is_err());
+    }
+
+    #[test]
+    fn values_of_objects_need_not_be_utf8() {
+        for bytes in [&b"\xe0\xa4"[..], b"a\xffb", "é\u{1f600}".as_bytes(), b""] {
+            assert_eq!(value(&from_bytes(bytes)).unwrap().as_bytes(), bytes);
+        }
     }
 
     #[test]

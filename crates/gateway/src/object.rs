@@ -26,10 +26,14 @@ const TRIES: u32 = 8;
 
 /// Answers a request to an object.
 pub async fn answer(mut call: Call) -> Outcome {
-    call.authorize().await?;
+    // A copy asks first for what it reads.
+    let copies = call.method.as_str() == "COPY" || call.headers.contains_key("x-copy-from");
+    if !copies {
+        call.authorize().await?;
+    }
     match call.method.as_str() {
         "GET" | "HEAD" => get(&call).await,
-        "PUT" if call.headers.contains_key("x-copy-from") => copy::to_here(&mut call).await,
+        "PUT" if copies => copy::to_here(&mut call).await,
         "PUT" => put(&mut call).await,
         "POST" => post(&call).await,
         "DELETE" => delete(&call).await,
@@ -148,10 +152,16 @@ pub fn content_type(call: &Call, object: &ObjectName) -> Result<String, Refusal>
     Ok(match said.filter(|_| !detect) {
         // What listings are told is ours to say.
         Some(said) => Listed::of(said).mime_type.to_owned(),
-        None => {
-            mime_guess::from_path(object.as_str()).first_raw().unwrap_or(UNKNOWN_TYPE).to_owned()
-        }
+        None => guess(object.as_str()).to_owned(),
     })
+}
+
+fn guess(name: &str) -> &'static str {
+    // As Swift's Python has it.
+    if name.ends_with(".wav") {
+        return "audio/x-wav";
+    }
+    mime_guess::from_path(name).first_raw().unwrap_or(UNKNOWN_TYPE)
 }
 
 /// The bytes a client says it sends; none where it sends until it ends.
@@ -169,6 +179,9 @@ pub fn announced(call: &Call) -> Result<Option<u64>, Refusal> {
                 return Err(Refusal::says(StatusCode::PAYLOAD_TOO_LARGE, text));
             }
             Ok(Some(length))
+        }
+        None if call.header("transfer-encoding").is_some_and(|t| t != "chunked") => {
+            Err(Refusal::new(StatusCode::NOT_IMPLEMENTED))
         }
         None if call.headers.contains_key(header::TRANSFER_ENCODING) => Ok(None),
         None => Err(Refusal::says(StatusCode::LENGTH_REQUIRED, "Missing Content-Length header.")),

@@ -47,11 +47,15 @@ impl Wanted {
 
 /// The ranges of a header; none if one of them makes no sense, which is as if there were none.
 fn parse(header: &str) -> Option<Vec<Wanted>> {
-    let ranges = header.trim().strip_prefix("bytes=")?;
+    let header: String = header.chars().filter(|c| *c != ' ' && *c != '\t').collect();
+    let (unit, ranges) = header.split_once('=')?;
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return None;
+    }
     let mut wanted = Vec::new();
     for range in ranges.split(',') {
-        let (first, last) = range.trim().split_once('-')?;
-        let number = |text: &str| match text.trim() {
+        let (first, last) = range.split_once('-')?;
+        let number = |text: &str| match text {
             "" => Some(None),
             digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
                 Some(Some(digits.parse().unwrap_or(u64::MAX)))
@@ -93,6 +97,7 @@ mod tests {
             (Some("bytes=0-4"), parts(&[0..5])),
             (Some("bytes=5-"), parts(&[5..10])),
             (Some("bytes=-3"), parts(&[7..10])),
+            (Some("BYTES = 0 - 4 "), parts(&[0..5])),
             (Some("bytes=-30"), parts(&[0..10])),
             (Some("bytes=0-0, 9-20"), parts(&[0..1, 9..10])),
             (Some("bytes=0-1,20-30"), parts(&[0..2])),

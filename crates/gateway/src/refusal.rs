@@ -53,18 +53,19 @@ impl Refusal {
 
     /// The answer.
     pub fn into_response(self) -> Response<Body> {
-        let html = self.text.is_none();
         let text = match self.text {
-            Some(text) => text.into_owned(),
+            // What is said may quote the client.
+            Some(text) => crate::listing::escape_xml(&text),
             None => {
                 let title = self.status.canonical_reason().unwrap_or("Error");
                 format!("<html><h1>{title}</h1><p>{}</p></html>", explanation(self.status))
             }
         };
-        let kind = if html { "text/html; charset=UTF-8" } else { "text/plain; charset=utf-8" };
         let mut response = Response::new(full_body(text));
         *response.status_mut() = self.status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }

@@ -60,6 +60,9 @@ async fn dispatch(
     let Some(rest) = below(path, "/v1").or_else(|| below(path, "/v1.0")) else {
         return Err(Refusal::not_found());
     };
+    if rest.is_empty() || rest == "/" {
+        return Err(Refusal::says(StatusCode::PRECONDITION_FAILED, "Bad URL"));
+    }
     let target = Target::parse(rest.trim_start_matches('/'))?;
     let query = Query::parse(parts.uri.query().unwrap_or_default())?;
     let caller = match gateway.known_user(headers).await? {
@@ -78,6 +81,10 @@ async fn dispatch(
         remote: front.remote,
         transaction: front.transaction.clone(),
     };
+    let known = ["GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS"];
+    if !known.contains(&call.method.as_str()) {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED));
+    }
     match (&call.target.container, &call.target.object) {
         (_, Some(_)) => object::answer(call).await,
         (Some(_), None) => container::answer(call).await,

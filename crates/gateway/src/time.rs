@@ -1,6 +1,7 @@
 //! Points in time, as the protocol writes them.
 
-use jiff::{Timestamp, fmt::rfc2822, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Seconds since 1970, now.
 pub fn now_seconds() -> u64 {
@@ -25,9 +26,8 @@ pub fn http(micros: u64) -> String {
 
 /// As in `Last-Modified`, of seconds.
 pub fn http_seconds(seconds: u64) -> String {
-    rfc2822::DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&timestamp(seconds.saturating_mul(1_000_000)))
-        .unwrap_or_default()
+    // Years of four digits are all there are.
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(253_402_300_799)))
 }
 
 /// As in listings: `2026-11-21T17:43:37.123450`.
@@ -52,10 +52,10 @@ pub fn parse_swift(text: &str) -> Option<u64> {
     seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)
 }
 
-/// Seconds since 1970 from a date of HTTP.
+/// Seconds since 1970 from a date of HTTP, in any of its three forms.
 pub fn parse_http(text: &str) -> Option<u64> {
-    let zoned = rfc2822::parse(text.trim()).ok()?;
-    zoned.timestamp().as_second().try_into().ok()
+    let time = httpdate::parse_http_date(text.trim()).ok()?;
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 /// Seconds since 1970 from a number, or from an ISO 8601 date in UTC as `TempURL` takes them.
@@ -92,6 +92,8 @@ mod tests {
         assert_eq!(iso(micros), "2026-11-21T17:43:37.123450");
         assert_eq!(http(micros), "Sat, 21 Nov 2026 17:43:38 GMT");
         assert_eq!(parse_http(&http(micros)), Some(1_795_283_018));
+        assert_eq!(parse_http("Saturday, 21-Nov-26 17:43:38 GMT"), Some(1_795_283_018));
+        assert_eq!(parse_http("Sat Nov 21 17:43:38 2026"), Some(1_795_283_018));
         assert_eq!(parse_http("yesterday"), None);
         assert_eq!(parse_expiry("1400000000"), Some(1_400_000_000));
         assert_eq!(parse_expiry("2026-11-21T17:43:37Z"), Some(1_795_283_017));
