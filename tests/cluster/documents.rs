@@ -18,7 +18,7 @@ fn has(answer: Answer, keys: &str) -> Vec<Value> {
 }
 
 const OBJECT: &str = "name version latest marker drained content size hash md5 mime_type policy \
-                      created modified etag";
+                      created modified delete_at etag";
 
 #[test]
 fn every_data_command_prints_documents_with_the_keys_promised() {

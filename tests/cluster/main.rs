@@ -11,6 +11,7 @@ mod codes;
 mod commands;
 mod crashes;
 mod documents;
+mod expiry;
 mod harness;
 mod listings;
 mod losses;

@@ -69,6 +69,7 @@ impl Commit<'_> {
             precondition: Some(upload.precondition.clone().into()),
             content: upload.content.map(|content| content.0.to_vec()),
             append: upload.append,
+            delete_at: upload.delete_at,
         })
     }
 

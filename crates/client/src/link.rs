@@ -73,6 +73,8 @@ impl Link {
             object: object.clone(),
             content: None,
             properties: None,
+            mime_type: None,
+            delete_at: None,
             precondition: Precondition::None,
             autocreate: true,
             source: self.place,
@@ -110,6 +112,9 @@ pub struct LinkObject {
     content: Option<ContentId>,
     /// In place of the source's.
     properties: Option<Properties>,
+    /// In place of the source's.
+    mime_type: Option<String>,
+    delete_at: Option<u64>,
     precondition: Precondition,
     autocreate: bool,
     source: Place,
@@ -129,6 +134,19 @@ impl LinkObject {
     /// Gives the link these properties; it has those of its source otherwise.
     pub fn replace_properties(mut self, properties: Properties) -> Self {
         self.properties = Some(properties);
+        self
+    }
+
+    /// Gives the link this media type; it has that of its source otherwise.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// When the link goes by itself, in seconds since 1970. It does not unless this says so,
+    /// whatever its source does.
+    pub fn delete_at(mut self, seconds: Option<u64>) -> Self {
+        self.delete_at = seconds;
         self
     }
 
@@ -245,12 +263,13 @@ impl LinkObject {
             size: entry.size,
             hash: entry.hash.map(|hash| hash.0.to_vec()),
             md5: entry.md5.map(|md5| md5.to_vec()),
-            mime_type: entry.mime_type.clone(),
+            mime_type: self.mime_type.as_ref().unwrap_or(&entry.mime_type).clone(),
             policy: entry.policy.to_string(),
             properties: properties_to(properties.clone()),
             precondition: Some(self.precondition.clone().into()),
             content: self.content.map(|content| content.0.to_vec()),
             append: false,
+            delete_at: self.delete_at,
         })
     }
 }

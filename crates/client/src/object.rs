@@ -69,7 +69,7 @@ impl Client {
         ShowObject { place: self.place(account, container), object: object.clone(), version: None }
     }
 
-    /// Changes the properties of an object.
+    /// Changes what is said of an object: its properties, its media type, when it goes by itself.
     pub fn update_object(
         &self,
         account: &AccountName,
@@ -81,6 +81,8 @@ impl Client {
             object: object.clone(),
             version: None,
             changes: Changes::default(),
+            mime_type: None,
+            delete_at: None,
         }
     }
 }
@@ -123,13 +125,16 @@ impl ShowObject {
     }
 }
 
-/// Changes the properties of an object when awaited.
+/// Changes what is said of an object when awaited, all at once; without any change to make, it is
+/// touched.
 #[must_use = "nothing happens until it is awaited"]
 pub struct UpdateObject {
     place: Place,
     object: ObjectName,
     version: Option<Version>,
     changes: Changes,
+    mime_type: Option<String>,
+    delete_at: Option<Option<u64>>,
 }
 
 changes_properties!(UpdateObject);
@@ -142,6 +147,18 @@ impl UpdateObject {
         self
     }
 
+    /// Gives it another media type.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// Says when the version goes by itself, in seconds since 1970, or that it does not.
+    pub fn delete_at(mut self, seconds: Option<u64>) -> Self {
+        self.delete_at = Some(seconds);
+        self
+    }
+
     async fn run(self) -> Result<(), Error> {
         let metadata = &self.place.metadata;
         let request = v1::UpdateObjectRequest {
@@ -151,6 +168,9 @@ impl UpdateObject {
             object: self.object.to_string(),
             version: self.version.map(|v| v.0),
             properties: Some(self.changes.clone().into_message()),
+            mime_type: self.mime_type,
+            // 0 says that it does not.
+            delete_at: self.delete_at.map(|at| at.map_or(0, |seconds| seconds.max(1))),
         };
         let route = self.place.route();
         ask!(metadata, route, Write, MetadataClient::update_object, request).await?;

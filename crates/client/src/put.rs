@@ -107,6 +107,7 @@ pub(crate) struct Upload {
     pub(crate) append: bool,
     timings: Option<Timings>,
     pub(crate) properties: Properties,
+    pub(crate) delete_at: Option<u64>,
 }
 
 takes_properties!(PutObject: upload.properties);
@@ -133,6 +134,7 @@ impl PutObject {
             append: false,
             timings: None,
             properties: Properties::new(),
+            delete_at: None,
         };
         Self { source, upload }
     }
@@ -140,6 +142,13 @@ impl PutObject {
     /// The media type; `application/octet-stream` otherwise.
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.upload.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// When the version goes by itself, in seconds since 1970: for good, within moments of that
+    /// time. An append leaves it as it is unless this says when.
+    pub fn delete_at(mut self, seconds: u64) -> Self {
+        self.upload.delete_at = Some(seconds);
         self
     }
 

@@ -253,6 +253,7 @@ impl TryFrom<v1::ObjectEntry> for ObjectEntry {
             policy: m.policy.parse()?,
             created: m.created,
             modified: m.modified,
+            delete_at: m.delete_at,
             properties: m.properties.map(|p| properties_from(p.list)).transpose()?,
         })
     }
@@ -274,6 +275,7 @@ impl From<ObjectEntry> for v1::ObjectEntry {
             created: e.created,
             modified: e.modified,
             drained: e.drained,
+            delete_at: e.delete_at,
             properties: e.properties.map(|p| v1::Properties { list: properties_to(p) }),
         }
     }

@@ -96,4 +96,11 @@ pub enum Answer {
         /// Whether this very job has published it already: there is nothing left to do.
         published: bool,
     },
+    /// Of [`Expire`](crate::Command::Expire).
+    Expired {
+        /// Versions removed.
+        versions: u32,
+        /// How many of the command's versions were looked at: the others are left for the next.
+        looked_at: u32,
+    },
 }

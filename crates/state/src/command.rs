@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use container::{Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen};
 pub use directory::{InitCluster, PutUser, RegisterVolume};
 pub use object::{
-    Commit, CommitExtent, CommitMode, DeleteObject, Drain, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_ROWS,
-    PAGE_ROWS, Rows, StagePage, Truncate, UpdateObject,
+    Commit, CommitExtent, CommitMode, DeleteObject, Drain, Expire, MAX_EXPIRED, MAX_EXTENTS,
+    MAX_INLINE_ROWS, MAX_ROWS, PAGE_ROWS, Rows, StagePage, Truncate, UpdateObject,
 };
 pub use queue::{
     Damage, DeletionKey, MAX_LOST, Postponed, Rebuilding, RecordScan, RepairKey, ScanCursor,
@@ -72,7 +72,7 @@ pub enum Command {
     /// Removes an object or a version, or covers it with a delete marker. Answers
     /// `ObjectDeleted`.
     DeleteObject(DeleteObject),
-    /// Changes the properties of a version. Answers `Done`.
+    /// Changes what is said of a version. Answers `Done`.
     UpdateObject(UpdateObject),
     /// Bars a blob from being committed. Refused (conflict) if it was. Answers `Done`.
     Abort {
@@ -220,6 +220,8 @@ pub enum Command {
         /// The volumes.
         volumes: Vec<VolumeId>,
     },
+    /// Removes versions of a container whose time has come. Answers `Expired`.
+    Expire(Expire),
 }
 
 /// Changes of properties: first cleared if asked, then removed, then set.

@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub(crate) mod container;
 pub(crate) mod content;
 pub(crate) mod deletion;
+pub(crate) mod expiry;
 pub(crate) mod head;
 pub(crate) mod inbound;
 pub(crate) mod key;
@@ -82,8 +83,7 @@ kinds! {
     /// A blob that must not be committed.
     Barred = 0x26,
     BarredExpiry = 0x27,
-    /// Reserved: objects by the time they delete themselves.
-    #[allow(dead_code, reason = "its number is taken")]
+    /// Versions by the time they go by themselves.
     Expiry = 0x28,
     /// Reserved: small contents.
     #[allow(dead_code, reason = "its number is taken")]

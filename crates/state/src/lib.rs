@@ -34,11 +34,12 @@ pub use answer::{Answer, Reply};
 pub use batch::Batch;
 pub use command::{
     Command, Commit, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
-    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
-    ImportBody, ImportVersion, InitCluster, MAX_EXTENTS, MAX_INLINE_ROWS, MAX_LOST, MAX_REMOVED,
-    MAX_ROWS, PAGE_ROWS, Postponed, PropertyChanges, PublishSnapshot, Purge, PurgeCursor, PutUser,
-    Rebuilding, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen,
-    StagePage, Swap, Truncate, UpdateContainer, UpdateObject, Whole,
+    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported,
+    Expire, Flush, ImportBody, ImportVersion, InitCluster, MAX_EXPIRED, MAX_EXTENTS,
+    MAX_INLINE_ROWS, MAX_LOST, MAX_REMOVED, MAX_ROWS, PAGE_ROWS, Postponed, PropertyChanges,
+    PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume,
+    RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, StagePage, Swap, Truncate, UpdateContainer,
+    UpdateObject, Whole,
 };
 pub use digest::StateHash;
 pub use entry::{Entry, MAX_ENTRY_BYTES};

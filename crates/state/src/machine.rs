@@ -7,6 +7,7 @@ mod cluster;
 mod commit;
 mod container;
 mod deletion;
+mod expiry;
 mod extents;
 mod object;
 mod outbox;
@@ -155,6 +156,7 @@ fn execute(cx: &mut Context, command: &Command) -> Result<Answer, Failure> {
         Command::BeginRebuilds { rebuilds } => rebuild::begin(cx, rebuilds),
         Command::EndRebuilds { chunks, delete_grace } => rebuild::end(cx, chunks, *delete_grace),
         Command::SetLost { volumes } => rebuild::set_lost(cx, volumes),
+        Command::Expire(command) => expiry::expire(cx, command),
     }
 }
 

@@ -5,6 +5,7 @@ mod account;
 mod cluster;
 mod container;
 mod cursor;
+mod expiry;
 mod list;
 mod lost;
 mod named;
@@ -21,6 +22,7 @@ pub use cluster::{cluster_map, volume_by_identity};
 pub use container::{
     find_container, list_objects, list_snapshot_target, show_container, show_snapshot_target,
 };
+pub use expiry::{ExpiryCursor, ExpiryPage, expired};
 pub use lost::{RepairRow, lost_volumes, queued_repairs, rebuilds, repair_row};
 pub use named::named_chunks;
 pub use object::{

@@ -8,6 +8,7 @@ mod commits;
 mod containers;
 mod deletes;
 mod encoding;
+mod expiry;
 mod keys;
 mod listings;
 mod naive;

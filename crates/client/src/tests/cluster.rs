@@ -287,6 +287,7 @@ impl Cluster {
             hash: Some(written.hash),
             md5: written.md5,
             mime_type: String::new(),
+            delete_at: None,
             policy: policy.name.clone(),
             created: 0,
             modified: 0,

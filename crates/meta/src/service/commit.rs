@@ -55,6 +55,7 @@ impl Services {
             mime_type: message.mime_type,
             policy: message.policy.parse()?,
             properties: properties_from(message.properties)?,
+            delete_at: message.delete_at,
             precondition: message.precondition.unwrap_or_default().into(),
             delete_grace: self.grace(),
         }));

@@ -66,6 +66,8 @@ impl Services {
             version: message.version.map(Version),
             precondition: Precondition::None,
             properties: changes_from(message.properties)?,
+            mime_type: message.mime_type,
+            delete_at: message.delete_at.map(|at| (at != 0).then_some(at)),
         });
         self.propose(partition, &message.request_id, command).await?;
         Ok(v1::Empty {})

@@ -83,6 +83,7 @@ impl Services {
             modified: entry.modified,
             policy: entry.policy,
             mime_type: entry.mime_type,
+            delete_at: entry.delete_at,
             properties: properties_from(message.properties)?,
         }));
         self.propose(partition, &message.request_id, command).await?;

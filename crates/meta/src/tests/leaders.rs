@@ -114,6 +114,7 @@ async fn a_deletion_in_steps_that_is_repeated_spares_a_container_made_meanwhile(
             hash: None,
             md5: None,
             mime_type: String::new(),
+            delete_at: None,
             policy: "EC42".parse().unwrap(),
             properties: Properties::new(),
             precondition: model::Precondition::None,

@@ -2,6 +2,7 @@
 //! where it left off after a restart, and only acts for partitions that this node leads.
 
 mod deletion;
+mod expiry;
 mod keeper;
 mod liveness;
 mod losses;
@@ -23,6 +24,7 @@ impl Node {
             workers.spawn(outbox::run(self.clone(), partition.clone()));
             workers.spawn(deletion::run(self.clone(), partition.clone()));
             if partition.id() != PartitionId::DIRECTORY {
+                workers.spawn(expiry::run(self.clone(), partition.clone()));
                 workers.spawn(repair::run(self.clone(), partition.clone()));
             }
         }

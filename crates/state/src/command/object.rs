@@ -50,6 +50,9 @@ pub struct Commit {
     pub policy: PolicyName,
     /// User properties; an append adds them to those there are.
     pub properties: Properties,
+    /// When the version goes by itself, in seconds since 1970; an append leaves it as it is unless
+    /// this says when.
+    pub delete_at: Option<u64>,
     /// What must hold.
     pub precondition: Precondition,
     /// How long the chunks of versions it replaces are kept, in microseconds.
@@ -182,7 +185,7 @@ pub struct DeleteObject {
     pub delete_grace: u64,
 }
 
-/// Changes the properties of a version.
+/// Changes what is said of a version: its properties, its media type, when it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateObject {
     /// The container.
@@ -193,6 +196,34 @@ pub struct UpdateObject {
     pub version: Option<Version>,
     /// What must hold of the latest version.
     pub precondition: Precondition,
-    /// The changes.
+    /// Changes of its properties.
     pub properties: PropertyChanges,
+    /// The media type; `None`: unchanged.
+    pub mime_type: Option<String>,
+    /// When it goes by itself, in seconds since 1970. `None`: unchanged; `Some(None)`: it does
+    /// not.
+    pub delete_at: Option<Option<u64>>,
+}
+
+impl UpdateObject {
+    /// Whether it changes nothing, so that the version is touched.
+    pub fn is_empty(&self) -> bool {
+        self.properties.is_empty() && self.mime_type.is_none() && self.delete_at.is_none()
+    }
+}
+
+/// Most versions that one command removes because their time has come: as many as it has room
+/// for, however long their names are.
+pub const MAX_EXPIRED: usize = 200;
+
+/// Removes versions of a container whose time has come. Each is looked at again: what is to go
+/// later now, is held or is gone stays as it is, and so does all if the container is frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expire {
+    /// The container.
+    pub container: ContainerId,
+    /// The versions, at most [`MAX_EXPIRED`].
+    pub versions: Vec<(ObjectName, Version)>,
+    /// How long the chunks are kept, in microseconds.
+    pub delete_grace: u64,
 }

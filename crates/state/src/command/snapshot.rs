@@ -53,6 +53,8 @@ pub struct ImportVersion {
     pub policy: PolicyName,
     /// Its media type.
     pub mime_type: String,
+    /// When it goes by itself, in seconds since 1970, once the container is not frozen any more.
+    pub delete_at: Option<u64>,
     /// Its user properties.
     pub properties: Properties,
 }

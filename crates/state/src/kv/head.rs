@@ -23,6 +23,8 @@ pub(crate) struct Head {
     pub(crate) policy: PolicyName,
     pub(crate) created: u64,
     pub(crate) modified: u64,
+    /// When the version goes by itself, in seconds since 1970: its entry under `kv::expiry`.
+    pub(crate) delete_at: Option<u64>,
     pub(crate) body: Body,
     /// Log time before which the version cannot be removed. No command sets it yet.
     pub(crate) retained_until: Option<u64>,
@@ -81,6 +83,7 @@ impl Head {
             policy,
             created,
             modified,
+            delete_at: None,
             body: Body::Marker,
             retained_until: None,
             held: false,
@@ -117,6 +120,7 @@ impl Head {
             policy: self.policy.clone(),
             created: self.created,
             modified: self.modified,
+            delete_at: self.delete_at,
             properties: None,
         }
     }

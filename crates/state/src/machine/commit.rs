@@ -1,7 +1,7 @@
 //! Commits: new versions, and what is added to those there are.
 
 use super::{
-    Context, blob, container,
+    Context, blob, container, expiry,
     extents::{self, Checked, Place},
     precondition, remove,
 };
@@ -94,6 +94,7 @@ fn create(
         policy: command.policy.clone(),
         created: cx.now(),
         modified: cx.now(),
+        delete_at: command.delete_at,
         body: Body::Extents(extents::write(cx, place, &[], added)?),
         retained_until: None,
         held: false,
@@ -135,6 +136,9 @@ fn append(
     extents.extend(written);
     head.size = head.size.saturating_add(command.size);
     head.modified = cx.now();
+    if command.delete_at.is_some() {
+        expiry::schedule(cx, place, &mut head, command.delete_at)?;
+    }
     if !command.properties.is_empty() {
         let key = properties::of_object(id, name, version);
         let mut properties = properties::read(&cx.txn, &key)?;
@@ -157,6 +161,7 @@ pub(super) fn write(
 ) -> Result<(), Failure> {
     let Place { container, object, version } = place;
     kv::put(&mut cx.txn, head::key(container, object.as_str(), version), head)?;
+    expiry::index(cx, place, head.delete_at)?;
     let key = properties::of_object(container, object, version);
     properties::write(&mut cx.txn, key, properties)?;
     let of_content = Content { object: object.clone(), version };

@@ -1,9 +1,11 @@
-//! Deleting and draining objects, and changing their properties.
+//! Deleting and draining objects, and changing what is said of them.
 
 use super::{
     Context,
-    commit::next_version,
-    container, precondition,
+    commit::{check_described, next_version},
+    container, expiry,
+    extents::Place,
+    precondition,
     remove::{self, Object},
 };
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     },
     read::missing_object,
 };
-use model::{ContainerId, ObjectName, Precondition, Version, check_properties};
+use model::{ContainerId, ObjectName, Precondition, Version};
 
 /// With a version: removes it. Without: covers the object with a delete marker where versions
 /// are kept, and removes it otherwise.
@@ -65,14 +67,18 @@ fn remove_latest(
 }
 
 /// Writes a delete marker.
-fn cover(cx: &mut Context, object: Object, latest: &Versioned) -> Result<Answer, Failure> {
+pub(super) fn cover(
+    cx: &mut Context,
+    object: Object,
+    latest: &Versioned,
+) -> Result<Answer, Failure> {
     let version = next_version(cx, Some(latest.0));
     let marker = Head::marker(latest.1.policy.clone(), cx.now(), cx.now());
     kv::put(&mut cx.txn, head::key(object.container, object.name.as_str(), version), &marker)?;
     Ok(Answer::ObjectDeleted { version, marker: true })
 }
 
-/// Changes the properties of a version that is no delete marker.
+/// Changes what is said of a version that is no delete marker.
 pub(super) fn update(cx: &mut Context, command: &UpdateObject) -> Result<Answer, Failure> {
     let (id, name) = (&command.container, &command.object);
     containers::writable(&cx.txn, id, cx.now())?;
@@ -80,12 +86,17 @@ pub(super) fn update(cx: &mut Context, command: &UpdateObject) -> Result<Answer,
     let key = properties::of_object(id, name, version);
     let before = properties::read(&cx.txn, &key)?;
     let properties = command.properties.apply_to(before.clone());
-    check_properties(&properties)?;
+    let mime_type = command.mime_type.as_ref().unwrap_or(&head.mime_type).clone();
+    check_described(&properties, &mime_type)?;
+    let delete_at = command.delete_at.unwrap_or(head.delete_at);
     // Without any change to make, it is touched.
-    if !command.properties.is_empty() && properties == before {
+    let same = properties == before && (&mime_type, delete_at) == (&head.mime_type, head.delete_at);
+    if same && !command.is_empty() {
         return Ok(Answer::Done);
     }
+    head.mime_type = mime_type;
     properties::write(&mut cx.txn, key, properties)?;
+    expiry::schedule(cx, Place { container: id, object: name, version }, &mut head, delete_at)?;
     head.modified = cx.now();
     kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
     Ok(Answer::Done)

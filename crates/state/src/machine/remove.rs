@@ -6,7 +6,7 @@ use crate::{
     kv::{
         chunks,
         container::Container,
-        content,
+        content, expiry,
         head::{self, Extent, Head, Versioned},
         owner, properties,
     },
@@ -37,6 +37,10 @@ pub(super) fn one(
     cx.txn.delete(properties.into_bytes());
     if head.is_marker() {
         return Ok(());
+    }
+    if let Some(at) = head.delete_at {
+        let entry = expiry::key(at, object.container, object.name.as_str(), version);
+        cx.txn.delete(entry.into_bytes());
     }
     container.objects = container.objects.saturating_sub(1);
     container.bytes = container.bytes.saturating_sub(head.size);

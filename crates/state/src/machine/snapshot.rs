@@ -117,6 +117,7 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     (head.blob, head.content, head.size) = (*blob, *content, *size);
     (head.hash, head.md5) = (*hash, *md5);
     head.mime_type.clone_from(&command.mime_type);
+    head.delete_at = command.delete_at;
     head.body = if extents.is_some() { Body::Extents(written) } else { Body::Drained };
     commit::write(cx, place, &head, command.properties.clone())?;
     container.objects += 1;

@@ -134,6 +134,8 @@ fn properties_change_in_place() {
             version,
             precondition: Precondition::None,
             properties,
+            mime_type: None,
+            delete_at: None,
         })
     };
     let set =

@@ -143,6 +143,7 @@ impl Machine {
             mime_type: "text/plain".into(),
             policy: "EC22".parse().unwrap(),
             properties: Properties::new(),
+            delete_at: None,
             precondition: Precondition::None,
             delete_grace: 1000,
         }

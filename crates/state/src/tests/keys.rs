@@ -61,6 +61,7 @@ proptest! {
     fn keys_of_any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
         let _ = (head::name(&bytes), head::split(&bytes), listed::name(&bytes));
         let _ = (crate::kv::repair::parse(&bytes), crate::kv::deletion::parse(&bytes));
+        let _ = crate::kv::expiry::parse(&bytes);
         let _ = (crate::kv::request::parse_expiry(&bytes), crate::kv::barred::parse_expiry(&bytes));
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Stored {
     pub(super) size: u64,
     pub(super) hash: Option<Hash>,
     pub(super) created: u64,
+    pub(super) mime_type: String,
+    pub(super) delete_at: Option<u64>,
     pub(super) properties: Properties,
     pub(super) extents: Vec<Extent>,
 }
@@ -137,6 +139,23 @@ impl Naive {
         outcome
     }
 
+    /// Versions that may go, as the index has them: those that go first first.
+    pub(super) fn due(&self) -> Vec<(ContainerId, ObjectName, Version)> {
+        let mut due = Vec::new();
+        for (id, container) in &self.containers {
+            if container.hidden || container.frozen.at(self.time) {
+                continue;
+            }
+            for (name, stored) in container.all() {
+                if stored.delete_at.is_some_and(|at| at <= self.time / 1_000_000) {
+                    due.push((stored.delete_at, (*id, name, stored.version)));
+                }
+            }
+        }
+        due.sort_by_key(|(at, _)| *at);
+        due.into_iter().map(|(_, version)| version).collect()
+    }
+
     /// A command passed that changes nothing here.
     pub(super) fn pass(&mut self, time: u64) {
         self.time = self.time.max(time);
@@ -212,6 +231,7 @@ impl Naive {
             Command::Drain(command) => self.drain(command),
             Command::Purge(command) => self.purge(command),
             Command::Flush(command) => self.flush(command),
+            Command::Expire(command) => self.expire_versions(command),
             Command::SetFrozen(command) => self.set_frozen(command),
             Command::RefreshContainer { account, container } => {
                 let found = self.container(&ContainerId::of(account, container)).is_ok();
@@ -351,6 +371,8 @@ impl Naive {
         }
         stored.properties.retain(|key, _| !remove.contains(key));
         stored.properties.extend(set.clone());
+        stored.delete_at = command.delete_at.unwrap_or(stored.delete_at);
+        stored.mime_type = command.mime_type.clone().unwrap_or(stored.mime_type.clone());
         Ok(Answer::Done)
     }
 
@@ -378,6 +400,8 @@ fn marker(version: Version, created: u64) -> Stored {
         size: 0,
         hash: None,
         created,
+        mime_type: String::new(),
+        delete_at: None,
         properties: Properties::new(),
         extents: Vec::new(),
     }

@@ -30,7 +30,7 @@ struct Step {
 
 prop_compose! {
     fn steps()(
-        kind in 0..64u8,
+        kind in 0..68u8,
         container in 0..3usize,
         object in 0..3usize,
         picks in prop::array::uniform5(0..60usize),
@@ -152,6 +152,7 @@ fn random_commands_of_every_kind_are_accepted() {
         "DiscardSnapshot",
         "Drain",
         "DropImported",
+        "Expire",
         "Flush",
         "ImportVersion",
         "PublishSnapshot",

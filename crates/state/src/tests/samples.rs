@@ -5,10 +5,11 @@ use super::harness::{
 };
 use crate::{
     Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
-    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported, Flush,
-    ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges, PublishSnapshot, Purge,
-    PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume, RepairKey, Rows, ScanCursor,
-    ScanStep, SetFrozen, Swap, Truncate, UpdateContainer, UpdateObject, Whole,
+    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported,
+    Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges,
+    PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume,
+    RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, Swap, Truncate, UpdateContainer,
+    UpdateObject, Whole,
 };
 use model::{
     Administrative, ChunkName, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
@@ -83,6 +84,7 @@ fn objects() -> Vec<Command> {
         commit.incarnation = 5;
         commit.md5 = Some([3; 16]);
         commit.properties = properties(&[("k", "v")]);
+        commit.delete_at = Some(START / 1_000_000 + 9);
         commit.precondition = Precondition::Absent;
         Command::Commit(Box::new(commit))
     };
@@ -99,6 +101,8 @@ fn objects() -> Vec<Command> {
             version: None,
             precondition: Precondition::None,
             properties: changes(),
+            mime_type: Some("text/html".into()),
+            delete_at: Some(None),
         }),
         Command::Abort { blob: blob(&container, 3) },
         Command::RaiseFence { millis: START / 1000 - 1 },
@@ -165,6 +169,11 @@ fn repair() -> Vec<Command> {
             delete_grace: DAY,
         },
         Command::SetLost { volumes: vec![VolumeId(8), VolumeId(3)] },
+        Command::Expire(Expire {
+            container: id("a", "s"),
+            versions: vec![("o\0é".parse().unwrap(), Version(10))],
+            delete_grace: DAY,
+        }),
     ]
 }
 
@@ -311,6 +320,7 @@ fn snapshot(source: model::ContainerId, source_incarnation: u64) -> Vec<Command>
             modified: 2,
             policy: "EC22".parse().unwrap(),
             mime_type: "text/plain".into(),
+            delete_at: Some(9),
             properties: properties(&[("k", "v")]),
         }))
     };

@@ -47,6 +47,7 @@ fn import(machine: &Machine, job: JobId, version: u64, number: u32) -> ImportVer
         modified: 6,
         policy: "EC22".parse().unwrap(),
         mime_type: "text/plain".into(),
+        delete_at: None,
         properties: properties(&[("p", "q")]),
     }
 }

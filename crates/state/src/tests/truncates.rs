@@ -257,6 +257,8 @@ fn a_drained_object_is_all_but_its_content() {
         version: None,
         precondition: Precondition::None,
         properties: crate::PropertyChanges { set: properties(&[("k", "v")]), ..Default::default() },
+        mime_type: None,
+        delete_at: None,
     }));
     let new = machine.put(&c, "o", 7);
     assert_eq!(locate(&machine, &c).entry.version, new);

@@ -51,11 +51,14 @@ impl<'a> View<'a> {
             (false, true) => ", the latest",
             (false, false) => "",
         };
+        let goes = entry.delete_at.map_or(String::new(), |seconds| {
+            format!("goes        {}\n", time::rfc3339(seconds.saturating_mul(1_000_000)))
+        });
         let drained = if entry.drained { " (drained: its bytes are gone)" } else { "" };
         format!(
             "object      {}\ncontainer   {}\naccount     {}\nversion     {}{state}\n\
              size        {} ({})\netag        {}\nmime type   {}\npolicy      {}\n\
-             content     {}{drained}\ncreated     {}\nmodified    {}\n{}",
+             content     {}{drained}\ncreated     {}\nmodified    {}\n{goes}{}",
             printable(self.object),
             printable(self.container),
             printable(self.account),

@@ -148,6 +148,8 @@ impl Naive {
             size: command.size,
             hash: command.hash,
             created: self.time,
+            mime_type: command.mime_type.clone(),
+            delete_at: command.delete_at,
             properties: command.properties.clone(),
             extents: extents.to_vec(),
         };
@@ -177,6 +179,7 @@ impl Naive {
         stored.size += command.size;
         stored.extents.extend(extents.iter().cloned());
         stored.properties.extend(command.properties.clone());
+        stored.delete_at = command.delete_at.or(stored.delete_at);
         Ok(())
     }
 }

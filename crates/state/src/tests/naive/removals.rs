@@ -2,7 +2,7 @@
 
 use super::super::harness::chunks_of;
 use super::{Kind, Naive, Outcome, check, committed, marker};
-use crate::{Answer, DeleteObject, Drain, Flush, Purge, PurgeCursor, Truncate};
+use crate::{Answer, DeleteObject, Drain, Expire, Flush, Purge, PurgeCursor, Truncate};
 use model::{ContainerId, ErrorKind, Extent, ObjectName, Precondition, Version};
 use std::collections::BTreeSet;
 
@@ -27,6 +27,26 @@ impl Naive {
         let version = self.next_version();
         self.insert(id, name, marker(version, self.time));
         Ok(Answer::ObjectDeleted { version, marker: true })
+    }
+
+    pub(super) fn expire_versions(&mut self, command: &Expire) -> Outcome {
+        let id = &command.container;
+        self.writable(id)?;
+        let mut versions = 0;
+        for (name, version) in &command.versions {
+            if !self.due().contains(&(*id, name.clone(), *version)) {
+                continue;
+            }
+            let latest = self.containers[id].objects[name][0].version == *version;
+            self.remove(id, name, |v| v.version == *version);
+            versions += 1;
+            let shown = self.containers[id].objects.get(name).map(|v| v[0].kind.clone());
+            if latest && shown.is_some_and(|kind| kind != Kind::Marker) {
+                let version = self.next_version();
+                self.insert(id, name, marker(version, self.time));
+            }
+        }
+        Ok(Answer::Expired { versions, looked_at: command.versions.len() as u32 })
     }
 
     pub(super) fn truncate(&mut self, command: &Truncate) -> Outcome {

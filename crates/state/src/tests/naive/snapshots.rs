@@ -90,6 +90,8 @@ impl Naive {
             size: *size,
             hash: *hash,
             created: command.created,
+            mime_type: command.mime_type.clone(),
+            delete_at: command.delete_at,
             properties: command.properties.clone(),
             extents,
         };

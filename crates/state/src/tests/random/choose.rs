@@ -3,8 +3,8 @@
 use super::{CONTAINERS, Run, Step};
 use crate::{
     Command, CommitExtent, CommitMode, CreateSnapshot, DeleteObject, DiscardSnapshot, Drain,
-    DropImported, Flush, ImportBody, ImportVersion, PropertyChanges, PublishSnapshot, Purge,
-    PurgeCursor, Rows, SetFrozen, StagePage, Truncate, UpdateContainer, UpdateObject,
+    DropImported, Expire, Flush, ImportBody, ImportVersion, PropertyChanges, PublishSnapshot,
+    Purge, PurgeCursor, Rows, SetFrozen, StagePage, Truncate, UpdateContainer, UpdateObject,
     tests::{
         harness::{DAY, EC22, blob, create_container, extent, id, properties},
         naive::{Kind, Stored},
@@ -60,6 +60,8 @@ impl Run {
                     remove: vec!["k1".into()],
                     set: properties(&[(["k1", "k2"][picks[3] % 2], "v")]),
                 },
+                mime_type: picks[4].is_multiple_of(3).then(|| "text/html".into()),
+                delete_at: picks[4].is_multiple_of(2).then(|| self.delete_at(picks[0])),
             }),
             38..44 => self.truncate(&container, &object, step),
             44 | 45 => Command::Drain(Drain {
@@ -77,6 +79,7 @@ impl Run {
                 delete_grace: 1000,
             }),
             50 | 51 => self.freeze(&container, step),
+            64.. => self.expire(&container, step),
             52 => Command::RefreshContainer {
                 account: account.parse().unwrap(),
                 container: name.parse().unwrap(),
@@ -93,6 +96,7 @@ impl Run {
         if step.picks[4].is_multiple_of(3) {
             commit.mode = CommitMode::Append;
         }
+        commit.delete_at = self.delete_at(step.picks[1]);
         if step.picks[4].is_multiple_of(5) {
             commit.content = Some(ContentId([step.picks[3] as u8 % 8; 16]));
         }
@@ -250,6 +254,24 @@ impl Run {
         })
     }
 
+    /// Mostly what is due, sometimes what is not or is not there.
+    fn expire(&self, container: &ContainerId, step: &Step) -> Command {
+        let due = self.naive.due().into_iter().filter(|(id, ..)| id == container);
+        let mut versions: Vec<_> = due.map(|(_, object, version)| (object, version)).collect();
+        versions.truncate(1 + step.picks[0] % 4);
+        for name in ["o", "p"].map(|name| name.parse::<ObjectName>().unwrap()) {
+            let there = self.version(container, &name, step.picks[1]);
+            versions.extend(there.map(|version| (name, version)));
+        }
+        Command::Expire(Expire { container: *container, versions, delete_grace: 1000 })
+    }
+
+    /// Never, now, soon, later, or long ago.
+    fn delete_at(&self, pick: usize) -> Option<u64> {
+        let now = self.machine.time / 1_000_000;
+        [None, Some(now), Some(now + 500), Some(now + 86_400), Some(now - 1), None][pick % 6]
+    }
+
     fn freeze(&mut self, container: &ContainerId, step: &Step) -> Command {
         let (job, now) = (JobId([step.picks[1] as u8 % 2; 16]), self.machine.time);
         let until = now + [DAY / 100, DAY / 30, 0][step.picks[2] % 3];
@@ -341,6 +363,7 @@ impl Run {
             modified: self.machine.time - 20,
             policy: "EC22".parse().unwrap(),
             mime_type: "text/plain".into(),
+            delete_at: self.delete_at(step.picks[2]),
             properties: properties(&[("i", "v")]),
         }))
     }

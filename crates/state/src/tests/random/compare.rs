@@ -29,6 +29,7 @@ impl Run {
             }
         }
         self.compare_queues();
+        self.compare_expiries();
         self.compare_pages();
         let owned = self.naive.owned();
         for (blob, (container, version)) in &owned {
@@ -70,6 +71,7 @@ impl Run {
                 versions.push((
                     (name.clone(), stored.version, stored.content, stored.size),
                     (*kind == Kind::Marker, *kind == Kind::Drained, stored.hash, properties),
+                    (stored.mime_type.clone(), stored.delete_at),
                 ));
                 self.compare_version(id, want.hidden, name, stored);
             }
@@ -81,6 +83,7 @@ impl Run {
             ListedName::Entry(e) => (
                 (e.name, e.version, e.content, e.size),
                 (e.marker, e.drained, e.hash, e.properties),
+                (e.mime_type, e.delete_at),
             ),
             other => panic!("{other:?}"),
         });
@@ -158,6 +161,25 @@ impl Run {
         for (_, _, _, extent) in self.all_extents() {
             assert!(chunks_of(&[extent]).iter().all(|chunk| !doomed.contains(chunk)));
         }
+    }
+
+    /// What goes by itself is in the index, once, and what is due is found in small parts.
+    fn compare_expiries(&self) {
+        let view = &self.machine.memory;
+        let stored = self.naive.containers.values().flat_map(|c| c.objects.values().flatten());
+        let timed = stored.filter(|stored| stored.delete_at.is_some()).count();
+        assert_eq!(view.0.keys().filter(|key| key[0] == 0x28).count(), timed);
+        let (mut due, mut after) = (Vec::new(), None);
+        loop {
+            let page = read::expired(view, after.as_ref(), self.naive.time, 2).unwrap();
+            assert!(page.versions.len() <= 2);
+            due.extend(page.versions);
+            after = page.upto.or(after);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(due, self.naive.due());
     }
 
     /// No page is there but those of tables that are committed or staged.
