@@ -4,19 +4,23 @@ use crate::{
     acl,
     authorize::{Authority, READ_ACL, WRITE_ACL},
     call::Call,
-    listing::{Form, Row, Wanted, object_row, render},
+    listing::{Form, Row, Wanted, object_row, render, version_row},
     metadata::{self, Changes, Subject},
     quota,
     refusal::{Outcome, Refusal},
     time,
+    versions::{self, State},
 };
-use client::{Container, ListedName, PolicyName, Versioning};
+use client::{Container, ListedName, ObjectEntry, PolicyName, Version, Versioning};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::sync::Arc;
 use transport::{Body, full_body};
 
 /// What only owners see and set of a container, in the gateway's own metadata.
 const OWNERS: [&str; 4] = [READ_ACL, WRITE_ACL, "x-container-sync-key", "x-container-sync-to"];
+
+/// When its settings were changed last, in microseconds since 1970.
+const CHANGED: &str = "changed";
 
 /// Metadata that only owners see.
 const SECRETS: [&str; 2] = ["temp-url-key", "temp-url-key-2"];
@@ -61,7 +65,13 @@ async fn show(
     metadata::set(headers, "x-container-object-count", &container.objects.to_string());
     metadata::set(headers, "x-container-bytes-used", &container.bytes.to_string());
     metadata::set(headers, "x-timestamp", &time::swift(container.created));
-    metadata::set(headers, "last-modified", &time::http(container.modified));
+    let changed = metadata::own(&container.properties, CHANGED).and_then(|at| at.parse().ok());
+    metadata::set(headers, "last-modified", &time::http(changed.unwrap_or(container.created)));
+    match State::of(container) {
+        State::Never => {}
+        State::Enabled => metadata::set(headers, versions::ENABLED, "True"),
+        State::Disabled => metadata::set(headers, versions::ENABLED, "False"),
+    }
     metadata::set(headers, "accept-ranges", "bytes");
     let policy = match &container.policy {
         Some(policy) => policy.clone(),
@@ -87,7 +97,11 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
     let form = Form::of(&call.query, &call.headers)?;
     let wanted = Wanted::of(&call.query)?;
     let found = existing(call).await?;
-    let rows = rows(call, &wanted).await?;
+    let versions = call.query.has("versions");
+    if versions && !authority.owner {
+        return Err(call.denied(&call.target.account));
+    }
+    let rows = rows(call, &wanted, versions).await?;
     let empty = rows.is_empty() && form == Form::Text;
     let text = render(form, "container", found.name.as_str(), rows);
     let mut response = Response::new(full_body(text));
@@ -101,9 +115,16 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
 }
 
 /// The entries of a container that are wanted.
-async fn rows(call: &Call, wanted: &Wanted) -> Result<Vec<Row>, Refusal> {
+async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Row>, Refusal> {
+    let row = |entry: &ObjectEntry| if versions { version_row(entry) } else { object_row(entry) };
+    let after = call.query.filled("version_marker").filter(|_| versions);
+    let after = after
+        .map(|text| {
+            time::parse_swift(text).ok_or_else(|| Refusal::bad("Invalid version_marker param"))
+        })
+        .transpose()?;
     let mut rows = Vec::new();
-    let mut next = None;
+    let mut next = after.map(|micros| (wanted.marker.clone(), Some(Version(micros))));
     while rows.len() < wanted.limit as usize {
         let mut query = call
             .gateway
@@ -113,6 +134,8 @@ async fn rows(call: &Call, wanted: &Wanted) -> Result<Vec<Row>, Refusal> {
             .delimiter(&wanted.delimiter)
             .marker(&wanted.marker)
             .end_marker(&wanted.end_marker)
+            .versions(versions)
+            .properties(versions)
             .limit(wanted.limit - rows.len() as u32);
         if let Some(next) = next.take() {
             query = query.resume(next);
@@ -122,7 +145,7 @@ async fn rows(call: &Call, wanted: &Wanted) -> Result<Vec<Row>, Refusal> {
             match item {
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
                 }
-                ListedName::Entry(entry) => rows.push(object_row(&entry)),
+                ListedName::Entry(entry) => rows.push(row(&entry)),
                 ListedName::Prefix(name) if wanted.path => rows.extend(named(call, &name).await?),
                 ListedName::Prefix(prefix) => rows.push(Row::Folded(prefix)),
             }
@@ -150,6 +173,10 @@ async fn named(call: &Call, name: &str) -> Result<Option<Row>, Refusal> {
 fn changes(call: &Call, authority: Authority) -> Result<Changes, Refusal> {
     let mut changes = metadata::changes(&call.headers, Subject::Container)?;
     quota::check_container_change(&changes)?;
+    if let Some(enabled) = versions::change(&call.headers)? {
+        let enabled = if enabled { "true" } else { "false" };
+        changes.insert(metadata::own_key(versions::ENABLED), Some(enabled.to_owned()));
+    }
     // Who may merely write has no say in who else may.
     for name in OWNERS.into_iter().filter(|_| authority.owner) {
         let removed = call.headers.contains_key(name.replacen("x-", "x-remove-", 1));
@@ -171,10 +198,14 @@ async fn put(call: &Call, authority: Authority) -> Outcome {
     let policy = policy(call).await?;
     let container = call.container()?;
     let client = &call.gateway.client;
+    let enabled = versions::change(&call.headers)?;
     let mut create =
         client.create_container(call.account(), container).versioning(Versioning::Suspended);
     if let Some(policy) = &policy {
         create = create.policy(policy.clone());
+    }
+    if enabled == Some(true) {
+        create = create.versioning(Versioning::Unlimited);
     }
     for (key, value) in &changes {
         if let Some(value) = value {
@@ -193,9 +224,6 @@ async fn put(call: &Call, authority: Authority) -> Outcome {
     {
         return Err(Refusal::new(StatusCode::CONFLICT));
     }
-    // A PUT is a change by itself.
-    let mut changes = changes;
-    changes.insert(metadata::own_key("put"), Some(time::swift(time::now_micros())));
     update(call, &found, changes).await?;
     Ok(empty(StatusCode::ACCEPTED))
 }
@@ -238,10 +266,13 @@ async fn update(call: &Call, found: &Container, changes: Changes) -> Result<(), 
             .map(|(k, v)| (k.clone(), v.clone())),
     );
     metadata::check(after.iter().filter_map(|(k, v)| Some((k.as_str(), v.as_deref()?))))?;
-    if changes.is_empty() {
-        return Ok(());
-    }
+    // A request is a change by itself; what becomes of objects is none.
+    let mut changes = changes;
+    changes.insert(metadata::own_key(CHANGED), Some(time::now_micros().to_string()));
     let mut update = call.gateway.client.update_container(call.account(), &found.name);
+    if versions::change(&call.headers)? == Some(true) {
+        update = update.versioning(Versioning::Unlimited);
+    }
     for (key, value) in changes {
         update = match value {
             Some(value) => update.set(key, value),

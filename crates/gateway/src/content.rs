@@ -112,6 +112,9 @@ pub async fn answer(call: &Call, content: Content) -> Outcome {
         }
     };
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if !call.header("connection").is_some_and(|said| said.eq_ignore_ascii_case("close")) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

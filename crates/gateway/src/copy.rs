@@ -3,16 +3,22 @@
 use crate::{
     call::Call,
     container::empty,
+    expiry,
     listing::Listed,
     metadata,
-    object::{self, Place},
+    object::{self, Place, Upload},
     path::{Account, Target, container_and_object, escape, unescape},
     query::is_true,
     quota,
+    range::{self, Asked},
     refusal::{Outcome, Refusal},
     time,
+    versions::{self, State},
 };
-use client::{ContainerName, Error, Object, ObjectName, OpenObject, Properties, Source, Version};
+use client::{
+    Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Properties,
+    Source,
+};
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
@@ -78,29 +84,32 @@ fn named_account(call: &Call, header: &str) -> Result<Account, Refusal> {
 }
 
 async fn copy(call: &Call, from: Named) -> Outcome {
-    call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
+    let own = &call.target.account;
+    let authority =
+        call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
+    let same_place = from.account == *own;
     let source = Place {
         account: &from.account,
         container: &from.container,
         object: &from.object,
-        version: None,
+        version: match versions::named(call, authority).await? {
+            versions::Named::Exactly(version) if same_place => Some(version),
+            _ => None,
+        },
     };
     let opened = call.open(source).await?;
     let object = opened.object().clone();
     call.authorize().await?;
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
-    quota::check_upload(call, account, &into, Some(object.entry.size)).await?;
     let properties = properties(call, &object)?;
     let mime_type = match metadata::text(&call.headers, "content-type")?.filter(|t| !t.is_empty()) {
         Some(said) => Listed::of(said).mime_type.to_owned(),
         None => object.entry.mime_type.clone(),
     };
-    let (etag, version) = store(call, &from, opened, properties, mime_type).await?;
-    let mut response = empty(StatusCode::CREATED);
+    let upload = Copied { from: &from, opened, properties, mime_type };
+    let mut response = store(call, &into, upload).await?;
     let headers = response.headers_mut();
-    metadata::set(headers, "etag", &etag);
-    metadata::set(headers, "last-modified", &time::http(version.0));
     let path = format!("{}/{}", escape(from.container.as_str()), escape(from.object.as_str()));
     metadata::set(headers, "x-copied-from", &path);
     metadata::set(headers, "x-copied-from-account", &escape(&from.account.to_string()));
@@ -132,48 +141,77 @@ fn properties(call: &Call, source: &Object) -> Result<Properties, Refusal> {
     Ok(properties)
 }
 
-/// Stores the copy; its entity tag and version.
-async fn store(
-    call: &Call,
-    from: &Named,
+/// What is to be copied.
+struct Copied<'a> {
+    from: &'a Named,
     opened: OpenObject,
     properties: Properties,
     mime_type: String,
-) -> Result<(String, Version), Refusal> {
-    let client = &call.gateway.client;
-    let (account, container, object) = (call.account(), call.container()?, call.object()?);
+}
+
+/// Stores the copy, as a link where that can be.
+async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
+    let Copied { from, opened, properties, mime_type } = copied;
     let entry = opened.object().entry.clone();
-    if let Some(md5) = entry.md5.filter(|_| is_of_its_policy(call, &entry.policy)) {
-        let link = client
+    let part = match range::asked(call.header("range"), entry.size) {
+        Asked::Unsatisfiable => return Err(Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE)),
+        Asked::Parts(parts) if parts.len() == 1 => parts.into_iter().next(),
+        _ => None,
+    };
+    let delete_at = match expiry::of(&call.headers, time::now_seconds())? {
+        Some(at) => Some(at),
+        None if call.header("x-fresh-metadata").is_some_and(is_true) => None,
+        None => entry.delete_at,
+    };
+    let state = State::of(into);
+    let place = call.place()?;
+    // Another policy is another way to keep the bytes: they are written anew.
+    let same_policy = into.policy.is_none() || into.policy.as_ref() == Some(&entry.policy);
+    if let Some(md5) = entry.md5.filter(|_| part.is_none() && same_policy) {
+        quota::check_upload(call, &call.target.account, into, Some(entry.size)).await?;
+        let replaced = versions::replaced(call, state, place).await?;
+        let mut properties = properties.clone();
+        versions::mark(state, &mut properties);
+        let link = call
+            .gateway
+            .client
             .link_object(&from.account.name, &from.container, &from.object)
             .version(entry.version)
-            .to(account, container, object)
+            .to(&place.account.name, place.container, place.object)
             .autocreate(false)
-            .replace_properties(properties.clone());
+            .mime_type(mime_type.clone())
+            .delete_at(delete_at)
+            .replace_properties(properties);
         match link.await {
-            Ok(linked) if mime_type == entry.mime_type => {
-                return Ok((hex::encode(md5), linked.version));
+            Ok(linked) => {
+                if let Some(version) = replaced {
+                    versions::remove(call, place, version).await?;
+                }
+                let mut response = empty(StatusCode::CREATED);
+                let headers = response.headers_mut();
+                metadata::set(headers, "etag", &hex::encode(md5));
+                metadata::set(headers, "last-modified", &time::http(linked.version.0));
+                if state == State::Enabled {
+                    let id = time::swift(linked.version.0);
+                    metadata::set(headers, "x-object-version-id", &id);
+                }
+                return Ok(response);
             }
-            Ok(linked) => return Ok((hex::encode(md5), linked.version)),
             // A chunk is missing, say: reading rebuilds it.
             Err(Error::Unavailable(_) | Error::BelowQuorum { .. } | Error::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let download = opened.read(None::<client::ByteRange>)?;
-    let source = Source::stream(download.boxed());
-    let stored = client
-        .put_object(account, container, object, source)
-        .autocreate(false)
-        .md5(true)
-        .mime_type(mime_type)
-        .properties(properties)
-        .expect_length(entry.size)
-        .await?;
-    Ok((stored.etag(), stored.version))
-}
-
-/// Whether a link keeps the copy as its container wants it kept.
-fn is_of_its_policy(_call: &Call, _policy: &client::PolicyName) -> bool {
-    true
+    let bytes = part.as_ref().map_or(entry.size, |part| part.end - part.start);
+    let download = opened.read(part.map(|part| part.start..=part.end - 1))?;
+    let upload = Upload {
+        source: Source::stream(download.boxed()),
+        bytes: Some(bytes),
+        etag: None,
+        mime_type,
+        properties,
+        delete_at,
+        precondition: Precondition::None,
+    };
+    object::store(call, into, upload).await
 }

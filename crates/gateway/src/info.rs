@@ -37,6 +37,7 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
             "strict_cors_mode": true,
             "policies": usable.map(policy).collect::<Vec<_>>(),
         },
+        "object_versioning": {},
         "tempauth": { "account_acls": true },
         "container_quotas": {},
         "account_quotas": {},

@@ -24,6 +24,7 @@ mod config;
 mod container;
 mod content;
 mod copy;
+mod expiry;
 mod front;
 mod gateway;
 mod info;
@@ -42,6 +43,7 @@ mod route;
 mod server;
 mod tempauth;
 mod time;
+mod versions;
 
 pub use config::Config;
 pub use gateway::Gateway;

@@ -1,6 +1,6 @@
 //! Listings of accounts and containers: what is asked for, and how it is shown.
 
-use crate::{limits, query::Query, refusal::Refusal, time};
+use crate::{limits, query::Query, refusal::Refusal, time, versions};
 use client::{ContainerEntry, ObjectEntry};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -158,6 +158,10 @@ pub fn container_row(entry: &ContainerEntry) -> Row {
 
 /// An object in its container's listing.
 pub fn object_row(entry: &ObjectEntry) -> Row {
+    Row::Entry("object", entry.name.to_string(), object_members(entry))
+}
+
+fn object_members(entry: &ObjectEntry) -> Map<String, Value> {
     let listed = Listed::of(&entry.mime_type);
     let mut shown = Map::new();
     shown.insert("name".into(), entry.name.as_str().into());
@@ -170,6 +174,19 @@ pub fn object_row(entry: &ObjectEntry) -> Row {
     }
     if let Some(path) = listed.symlink_path {
         shown.insert("symlink_path".into(), path.into());
+    }
+    shown
+}
+
+/// A version of an object in its container's listing of versions.
+pub fn version_row(entry: &ObjectEntry) -> Row {
+    let mut shown = object_members(entry);
+    let versioned = entry.properties.as_ref().is_some_and(versions::is_marked);
+    shown.insert("version_id".into(), versions::id(entry, versioned).into());
+    shown.insert("is_latest".into(), entry.latest.into());
+    if entry.marker {
+        shown.insert("content_type".into(), versions::DELETED.into());
+        shown.insert("hash".into(), versions::EMPTY_MD5.into());
     }
     Row::Entry("object", entry.name.to_string(), shown)
 }

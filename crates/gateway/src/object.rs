@@ -4,16 +4,18 @@ use crate::{
     call::Call,
     container::empty,
     content::{self, Content, Origin},
-    copy,
+    copy, expiry,
     listing::Listed,
     metadata,
     path::Account,
     quota,
     refusal::{Outcome, Refusal},
     time,
+    versions::{self, Named, State},
 };
 use client::{
-    Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Stored, Version,
+    Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Properties,
+    Source, Version,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
@@ -28,16 +30,19 @@ const TRIES: u32 = 8;
 pub async fn answer(mut call: Call) -> Outcome {
     // A copy asks first for what it reads.
     let copies = call.method.as_str() == "COPY" || call.headers.contains_key("x-copy-from");
-    if !copies {
-        call.authorize().await?;
+    if copies {
+        return match call.method.as_str() {
+            "COPY" => copy::from_here(&mut call).await,
+            _ => copy::to_here(&mut call).await,
+        };
     }
+    let authority = call.authorize().await?;
+    let named = versions::named(&call, authority).await?;
     match call.method.as_str() {
-        "GET" | "HEAD" => get(&call).await,
-        "PUT" if copies => copy::to_here(&mut call).await,
-        "PUT" => put(&mut call).await,
+        "GET" | "HEAD" => get(&call, named).await,
+        "PUT" => put(&mut call, named).await,
         "POST" => post(&call).await,
-        "DELETE" => delete(&call).await,
-        "COPY" => copy::from_here(&mut call).await,
+        "DELETE" => delete(&call, named).await,
         _ => {
             let allowed = "HEAD, GET, PUT, POST, COPY, DELETE, OPTIONS";
             Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED)
@@ -105,7 +110,8 @@ impl Call {
 
 /// An object that is there for readers.
 fn alive(object: Object) -> Result<Object, Refusal> {
-    if object.entry.marker {
+    let now = time::now_seconds();
+    if object.entry.marker || object.entry.delete_at.is_some_and(|at| at <= now) {
         return Err(Refusal::not_found());
     }
     Ok(object)
@@ -117,8 +123,16 @@ pub fn shown(object: &Object) -> HeaderMap {
     let mut headers = HeaderMap::new();
     metadata::set(&mut headers, "content-type", Listed::of(&entry.mime_type).mime_type);
     metadata::set(&mut headers, "x-timestamp", &time::swift(entry.modified));
+    if let Some(at) = entry.delete_at {
+        metadata::set(&mut headers, "x-delete-at", &at.to_string());
+    }
     metadata::show_object(&mut headers, &object.properties);
     headers
+}
+
+/// The entity tag of an object: its MD5, where that is known.
+pub fn etag(object: &Object) -> Option<String> {
+    object.entry.md5.map(hex::encode)
 }
 
 /// An object as something to be read.
@@ -126,22 +140,29 @@ pub fn content(object: &Object, origin: Option<Box<dyn Origin>>) -> Content {
     Content {
         headers: shown(object),
         size: object.entry.size,
-        etag: object.entry.md5.map(hex::encode),
+        etag: etag(object),
         modified: object.entry.modified,
         origin,
     }
 }
 
-async fn get(call: &Call) -> Outcome {
-    let place = call.place()?;
-    let content = match call.method {
-        Method::HEAD => content(&call.head_of(place).await?, None),
+async fn get(call: &Call, named: Named) -> Outcome {
+    let mut place = call.place()?;
+    if let Named::Exactly(version) = named {
+        place.version = Some(version);
+    }
+    let (object, origin): (_, Option<Box<dyn Origin>>) = match call.method {
+        Method::HEAD => (call.head_of(place).await?, None),
         _ => {
             let opened = call.open(place).await?;
-            let object = opened.object().clone();
-            content(&object, Some(Box::new(opened)))
+            (opened.object().clone(), Some(Box::new(opened)))
         }
     };
+    versions::check(named, &object)?;
+    let mut content = content(&object, origin);
+    if let Some(container) = call.gateway.container(&place.account.name, place.container).await? {
+        versions::show(&mut content.headers, State::of(&container), &object);
+    }
     content::answer(call, content).await
 }
 
@@ -188,26 +209,64 @@ pub fn announced(call: &Call) -> Result<Option<u64>, Refusal> {
     }
 }
 
-async fn put(call: &mut Call) -> Outcome {
-    let bytes = announced(call)?;
+async fn put(call: &mut Call, named: Named) -> Outcome {
     let container = call.container_for_write(&call.target.account, call.container()?).await?;
+    if let Named::Exactly(version) = named {
+        return versions::restore(call, State::of(&container), version).await;
+    }
+    let bytes = announced(call)?;
+    let object = call.object()?.clone();
+    let upload = Upload {
+        mime_type: content_type(call, &object)?,
+        properties: metadata::of_new_object(&call.headers)?,
+        delete_at: expiry::of(&call.headers, time::now_seconds())?,
+        precondition: precondition(call).await?,
+        etag: expected_etag(call)?,
+        bytes,
+        source: call.body.source(),
+    };
+    store(call, &container, upload).await
+}
+
+/// Something to be stored as the object that a request names.
+pub struct Upload {
+    /// Its bytes.
+    pub source: Source,
+    /// How many there are, if that is known.
+    pub bytes: Option<u64>,
+    /// The MD5 they must have.
+    pub etag: Option<String>,
+    /// What it is.
+    pub mime_type: String,
+    /// Its properties.
+    pub properties: Properties,
+    /// When it is to go.
+    pub delete_at: Option<u64>,
+    /// What must hold when it is stored.
+    pub precondition: Precondition,
+}
+
+/// Stores an object in a container that was looked up: quotas and versions are seen to.
+pub async fn store(call: &Call, container: &Container, upload: Upload) -> Outcome {
+    let account = &call.target.account;
+    quota::check_upload(call, account, container, upload.bytes).await?;
     let place = call.place()?;
-    let properties = metadata::of_new_object(&call.headers)?;
-    let mime_type = content_type(call, place.object)?;
-    let precondition = precondition(call).await?;
-    let etag = expected_etag(call)?;
-    quota::check_upload(call, &call.target.account, &container, bytes).await?;
-    let (account, object) = (call.account().clone(), call.object()?.clone());
-    let source = call.body.source();
+    let state = State::of(container);
+    let replaced = versions::replaced(call, state, place).await?;
+    let Upload { source, bytes, etag, mime_type, mut properties, delete_at, precondition } = upload;
+    versions::mark(state, &mut properties);
     let mut put = call
         .gateway
         .client
-        .put_object(&account, &container.name, &object, source)
+        .put_object(&account.name, &container.name, place.object, source)
         .autocreate(false)
         .md5(true)
         .mime_type(mime_type)
         .properties(properties)
         .precondition(precondition);
+    if let Some(at) = delete_at {
+        put = put.delete_at(at);
+    }
     if let Some(bytes) = bytes {
         put = put.expect_length(bytes);
     }
@@ -215,16 +274,15 @@ async fn put(call: &mut Call) -> Outcome {
         put = put.expect_etag(etag);
     }
     let stored = put.await?;
-    Ok(created(&stored))
-}
-
-/// The answer to an upload.
-pub fn created(stored: &Stored) -> http::Response<transport::Body> {
+    if let Some(version) = replaced {
+        versions::remove(call, place, version).await?;
+    }
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
     metadata::set(headers, "etag", &stored.etag());
     metadata::set(headers, "last-modified", &time::http(stored.version.0));
-    response
+    versions::stored(headers, state, &stored);
+    Ok(response)
 }
 
 /// What must hold of the object when it is stored.
@@ -255,6 +313,7 @@ fn expected_etag(call: &Call) -> Result<Option<String>, Refusal> {
 
 async fn post(call: &Call) -> Outcome {
     let place = call.place()?;
+    let delete_at = expiry::of(&call.headers, time::now_seconds())?;
     for _ in 0..TRIES {
         let before = call.head_of(place).await?;
         let after = metadata::of_posted_object(&call.headers, &before.properties)?;
@@ -265,7 +324,8 @@ async fn post(call: &Call) -> Outcome {
             // What is known of the object is known of this version.
             .version(before.entry.version)
             .clear()
-            .set_all(after);
+            .set_all(after)
+            .delete_at(delete_at);
         match update.await {
             Err(Error::NoSuchObject(_)) => {}
             done => {
@@ -277,9 +337,21 @@ async fn post(call: &Call) -> Outcome {
     Err(Refusal::new(StatusCode::CONFLICT))
 }
 
-async fn delete(call: &Call) -> Outcome {
+async fn delete(call: &Call, named: Named) -> Outcome {
     let place = call.place()?;
-    call.head_of(place).await?;
+    let asked = call.header("x-if-delete-at").map(str::parse::<u64>).transpose();
+    let asked = asked.map_err(|_| Refusal::bad("Bad X-If-Delete-At header value"))?;
+    let state = match call.gateway.container(&place.account.name, place.container).await? {
+        Some(container) => State::of(&container),
+        None => return Err(Refusal::not_found()),
+    };
+    if state != State::Never {
+        return versions::delete(call, state, named).await;
+    }
+    let object = call.head_of(place).await?;
+    if asked.is_some_and(|at| object.entry.delete_at != Some(at)) {
+        return Err(Refusal::new(StatusCode::PRECONDITION_FAILED));
+    }
     let client = &call.gateway.client;
     client.delete_object(&place.account.name, place.container, place.object).await?;
     Ok(empty(StatusCode::NO_CONTENT))

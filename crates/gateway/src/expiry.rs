@@ -1,0 +1,71 @@
+//! Objects that go by themselves: `X-Delete-At` and `X-Delete-After`.
+
+use crate::{metadata, refusal::Refusal};
+use http::HeaderMap;
+
+/// The last second that `X-Delete-At` can say.
+const LAST: u64 = 9_999_999_999;
+
+/// When an object is to go, in seconds since 1970, if its request says so at `now`.
+///
+/// # Errors
+/// 400 for what is no number, or in the past.
+pub fn of(headers: &HeaderMap, now: u64) -> Result<Option<u64>, Refusal> {
+    let seconds = |name: &str, shown: &str| -> Result<Option<u64>, Refusal> {
+        let Some(text) = metadata::text(headers, name)? else { return Ok(None) };
+        let text = text.trim();
+        let refused = |what: &str| Refusal::bad(format!("{what}{shown}"));
+        match text.strip_prefix('-') {
+            Some(digits) if is_number(digits) => Err(Refusal::bad(format!("{shown} in past"))),
+            None if is_number(text) => Ok(Some(text.parse().unwrap_or(LAST).min(LAST))),
+            _ => Err(refused("Non-integer ")),
+        }
+    };
+    let after = seconds("x-delete-after", "X-Delete-After")?;
+    let at = seconds("x-delete-at", "X-Delete-At")?;
+    match (after, at) {
+        (Some(0), _) => Err(Refusal::bad("X-Delete-After in past")),
+        (Some(after), _) => Ok(Some((now + after).min(LAST))),
+        (None, Some(at)) if at <= now => Err(Refusal::bad("X-Delete-At in past")),
+        (None, at) => Ok(at),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn the_time_to_go_is_read_as_in_swift() {
+        let now = 1000;
+        let table = [
+            (None, None, Ok(None)),
+            (Some("1001"), None, Ok(Some(1001))),
+            (Some("1000"), None, Err("X-Delete-At in past")),
+            (Some("-1"), None, Err("X-Delete-At in past")),
+            (Some("x"), None, Err("Non-integer X-Delete-At")),
+            (Some("1.5"), None, Err("Non-integer X-Delete-At")),
+            (None, Some("5"), Ok(Some(1005))),
+            (None, Some("0"), Err("X-Delete-After in past")),
+            (None, Some("*"), Err("Non-integer X-Delete-After")),
+            (Some("2000"), Some("5"), Ok(Some(1005))),
+            (Some("11111111111111111111111111"), None, Ok(Some(LAST))),
+        ];
+        for (at, after, expected) in table {
+            let mut headers = HeaderMap::new();
+            for (name, text) in [("x-delete-at", at), ("x-delete-after", after)] {
+                if let Some(text) = text {
+                    let value = HeaderValue::from_static(text);
+                    headers.insert(HeaderName::from_static(name), value);
+                }
+            }
+            let read = of(&headers, now).map_err(|refusal| refusal.text().into_owned());
+            assert_eq!(read, expected.map_err(str::to_owned), "{at:?} {after:?}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Versions of objects: `X-Versions-Enabled` and `?version-id`.
+//!
+//! The store keeps them: a container that had its versions enabled once keeps every version of
+//! its objects. While they are disabled, what is written has no version of its own (`null`), and
+//! takes the place of such a one before it.
+
+use crate::{
+    authorize::Authority,
+    call::Call,
+    container::empty,
+    metadata,
+    object::{self, Place},
+    refusal::{Outcome, Refusal},
+    time,
+};
+use client::{Container, Error, Object, ObjectEntry, Properties, Stored, Version};
+use http::{HeaderMap, StatusCode};
+
+/// Where a container keeps whether its versions are enabled.
+pub const ENABLED: &str = "x-versions-enabled";
+
+/// What an object has that was written while versions were enabled.
+const VERSIONED: &str = "versioned";
+
+/// The media type of delete markers, in listings.
+pub const DELETED: &str = "application/x-deleted;swift_versions_deleted=1";
+
+/// The MD5 of nothing, which delete markers have in listings.
+pub const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// The id of what has no version of its own.
+const NULL: &str = "null";
+
+/// Whether a container keeps versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It never did.
+    Never,
+    /// It does.
+    Enabled,
+    /// It did, and has them still.
+    Disabled,
+}
+
+impl State {
+    /// Of a container.
+    pub fn of(container: &Container) -> Self {
+        match metadata::own(&container.properties, ENABLED) {
+            None => Self::Never,
+            Some("true") => Self::Enabled,
+            Some(_) => Self::Disabled,
+        }
+    }
+}
+
+/// What a PUT or POST of a container changes of it.
+///
+/// # Errors
+/// 400 for what is neither true nor false.
+pub fn change(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
+    match metadata::text(headers, ENABLED)?.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) if crate::query::is_true(text) => Ok(Some(true)),
+        Some(text)
+            if ["false", "0", "no", "off", "f", "n"].contains(&text.to_lowercase().as_str()) =>
+        {
+            Ok(Some(false))
+        }
+        Some(_) => Err(Refusal::bad("X-Versions-Enabled must be true or false")),
+    }
+}
+
+/// The id of a version, as clients see it. One that is the latest and was written while versions
+/// were not enabled has none.
+pub fn id(entry: &ObjectEntry, versioned: bool) -> String {
+    match versioned || entry.marker || !entry.latest {
+        true => time::swift(entry.version.0),
+        false => NULL.to_owned(),
+    }
+}
+
+/// Whether an object was written while versions were enabled.
+pub fn is_versioned(object: &Object) -> bool {
+    is_marked(&object.properties)
+}
+
+/// Whether properties are those of an object that was written while versions were enabled.
+pub fn is_marked(properties: &Properties) -> bool {
+    metadata::own(properties, VERSIONED).is_some()
+}
+
+/// Marks an object that is written while versions are enabled.
+pub fn mark(state: State, properties: &mut Properties) {
+    let key = metadata::own_key(VERSIONED);
+    match state {
+        State::Enabled => {
+            properties.insert(key, "1".to_owned());
+        }
+        State::Never | State::Disabled => {
+            properties.remove(&key);
+        }
+    }
+}
+
+/// The version that a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// None.
+    Latest,
+    /// The latest, which must have no version of its own.
+    Null,
+    /// This one.
+    Exactly(Version),
+}
+
+/// Which version a request names. Versions are the owner's business.
+///
+/// # Errors
+/// 400 for what is no version, or in a container without any; 403 for who is no owner.
+pub async fn named(call: &Call, authority: Authority) -> Result<Named, Refusal> {
+    let Some(text) = call.query.get("version-id") else { return Ok(Named::Latest) };
+    if call.method == http::Method::POST {
+        return Err(Refusal::bad("POST to a specific version is not allowed"));
+    }
+    let container = call.container_for_write(&call.target.account, call.container()?).await?;
+    if !authority.owner {
+        return Err(call.denied(&call.target.account));
+    }
+    match text {
+        NULL => Ok(Named::Null),
+        _ if State::of(&container) == State::Never => {
+            Err(Refusal::bad("version-aware operations require that the container is versioned"))
+        }
+        text => time::parse_swift(text)
+            .map(|micros| Named::Exactly(Version(micros)))
+            .ok_or_else(|| Refusal::bad("Invalid version parameter")),
+    }
+}
+
+/// Shows the version of an object that is read or was written.
+pub fn show(headers: &mut HeaderMap, state: State, object: &Object) {
+    if state != State::Never {
+        metadata::set(headers, "x-object-version-id", &id(&object.entry, is_versioned(object)));
+    }
+}
+
+/// Refuses an object that has a version of its own, where that without one is asked for.
+pub fn check(named: Named, object: &Object) -> Result<(), Refusal> {
+    match named == Named::Null && is_versioned(object) {
+        true => Err(Refusal::not_found()),
+        false => Ok(()),
+    }
+}
+
+/// What is there before something is written that takes its place, while versions are disabled.
+pub async fn replaced(
+    call: &Call,
+    state: State,
+    place: Place<'_>,
+) -> Result<Option<Version>, Refusal> {
+    if state != State::Disabled {
+        return Ok(None);
+    }
+    match call.head_of(place).await {
+        Ok(object) if !is_versioned(&object) => Ok(Some(object.entry.version)),
+        Ok(_) => Ok(None),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Removes for good a version whose place was taken.
+pub async fn remove(call: &Call, place: Place<'_>, version: Version) -> Result<(), Refusal> {
+    let client = &call.gateway.client;
+    let delete = client.delete_object(&place.account.name, place.container, place.object);
+    match delete.version(version).await {
+        Ok(_) | Err(Error::NoSuchObject(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells the version of what was stored.
+pub fn stored(headers: &mut HeaderMap, state: State, stored: &Stored) {
+    match state {
+        State::Never => {}
+        State::Enabled => {
+            metadata::set(headers, "x-object-version-id", &time::swift(stored.version.0));
+        }
+        State::Disabled => metadata::set(headers, "x-object-version-id", NULL),
+    }
+}
+
+/// `PUT ?version-id`: the version becomes the latest again.
+pub async fn restore(call: &Call, state: State, version: Version) -> Outcome {
+    if call.header("content-length").is_some_and(|length| length != "0") {
+        return Err(Refusal::bad("PUT version-id requests require a zero byte body"));
+    }
+    let place = call.place()?;
+    let before = call.head_of(Place { version: Some(version), ..place }).await?;
+    let mut properties = before.properties.clone();
+    mark(state, &mut properties);
+    let linked = call
+        .gateway
+        .client
+        .link_object(&place.account.name, place.container, place.object)
+        .version(version)
+        .to(&place.account.name, place.container, place.object)
+        .replace_properties(properties)
+        .await?;
+    let mut response = empty(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    if let Some(etag) = object::etag(&before) {
+        metadata::set(headers, "etag", &etag);
+    }
+    metadata::set(headers, "x-object-version-id", &time::swift(linked.version.0));
+    Ok(response)
+}
+
+/// `DELETE`, of the latest version or the one that is named, in a container with versions.
+pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
+    let place = call.place()?;
+    let client = &call.gateway.client;
+    let delete = || client.delete_object(&place.account.name, place.container, place.object);
+    let mut response = empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    let latest = match client.show_object(&place.account.name, place.container, place.object).await
+    {
+        Ok(object) => Some(object),
+        Err(Error::NoSuchObject(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let is_live = |object: &&Object| !object.entry.marker;
+    match named {
+        Named::Exactly(version) => {
+            if latest.as_ref().filter(is_live).is_some_and(|o| o.entry.version == version) {
+                // What is older does not come back by this: it is hidden first.
+                delete().await?;
+                metadata::set(headers, "x-object-current-version-id", NULL);
+            } else if let Some(latest) = &latest {
+                let current = id(&latest.entry, is_versioned(latest));
+                metadata::set(headers, "x-object-current-version-id", &current);
+            }
+            delete().version(version).await?;
+            metadata::set(headers, "x-object-version-id", &time::swift(version.0));
+        }
+        Named::Null | Named::Latest => {
+            let found = latest.as_ref().filter(is_live).ok_or_else(Refusal::not_found)?;
+            check(named, found)?;
+            let deleted = delete().await?;
+            if !is_versioned(found) && (state == State::Disabled || named == Named::Null) {
+                remove(call, place, found.entry.version).await?;
+                metadata::set(headers, "x-object-version-id", NULL);
+            } else if state == State::Enabled {
+                let id = time::swift(deleted.version.0);
+                metadata::set(headers, "x-object-version-id", &id);
+            }
+        }
+    }
+    Ok(response)
+}
