@@ -343,6 +343,7 @@ impl From<v1::ListQuery> for ListQuery {
             versions: m.versions,
             deleted: m.deleted,
             properties: m.properties,
+            reverse: m.reverse,
         }
     }
 }
@@ -359,6 +360,7 @@ impl From<ListQuery> for v1::ListQuery {
             versions: q.versions,
             deleted: q.deleted,
             properties: q.properties,
+            reverse: q.reverse,
         }
     }
 }

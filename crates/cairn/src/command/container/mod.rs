@@ -251,6 +251,7 @@ async fn list(
             .delimiter(&wanted.delimiter)
             .marker(&wanted.marker)
             .end_marker(&wanted.end_marker)
+            .reverse(wanted.reverse)
             .limit(limit);
         if let Some(next) = next {
             page = page.resume(next);
