@@ -152,6 +152,10 @@ pub struct Container {
     pub objects: u64,
     /// Bytes of all versions.
     pub bytes: u64,
+    /// Names whose newest version is no delete marker.
+    pub live_objects: u64,
+    /// Bytes of those versions.
+    pub live_bytes: u64,
     /// Whether it takes no writes.
     pub frozen: Frozen,
     /// The container it is a snapshot of.
