@@ -45,7 +45,7 @@ fn every_data_command_prints_documents_with_the_keys_promised() {
     let container = "account container";
     has(json("container create c w --versioning unlimited"), &format!("{container} created"));
     has(json("container list"), "name objects bytes modified");
-    let shown = "id policy versioning quota objects bytes frozen snapshot_of created modified \
+    let shown = "id policy versioning quota objects bytes live_objects live_bytes frozen snapshot_of created modified \
                  properties";
     has(json("container show c"), &format!("{container} {shown}"));
 

@@ -96,6 +96,14 @@ fn objects_are_listed_counted_and_deleted_to_the_last_file() {
     assert_eq!(listed(&store, &["--marker", &all[41]]), all[42..]);
     assert_eq!(listed(&store, &["--marker", &all[41], "--end-marker", &all[50]]), all[42..50]);
     assert_eq!(listed(&store, &["--prefix", "nothing"]), [""; 0]);
+    let backwards: Vec<_> = all.iter().rev().cloned().collect();
+    assert_eq!(listed(&store, &["--reverse"]), backwards);
+    assert_eq!(listed(&store, &["--reverse", "--limit", "7"]), backwards[..7]);
+    assert_eq!(listed(&store, &["--reverse", "--delimiter", "/"]), ["dir2/*", "dir1/*", "dir0/*"]);
+    let within = ["--reverse", "--marker", &all[50], "--end-marker", &all[41]];
+    assert_eq!(listed(&store, &within), backwards[OBJECTS - 50..OBJECTS - 42]);
+    let containers = store.cli(&["container", "list", "--reverse", "--json"]).lines();
+    assert_eq!(containers[0]["name"], "listed");
 
     let bytes: u64 = (0..OBJECTS as u64).sum();
     let shown = store.cli(&["container", "show", "listed", "--json"]).json();

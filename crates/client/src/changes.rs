@@ -97,15 +97,21 @@ macro_rules! lists {
                 self
             }
 
-            /// Only names after this one, exclusive.
+            /// Only names after this one (before it in reverse), exclusive.
             pub fn marker(mut self, marker: impl Into<String>) -> Self {
                 self.query.marker = marker.into();
                 self
             }
 
-            /// Only names before this one, exclusive.
+            /// Only names before this one (after it in reverse), exclusive.
             pub fn end_marker(mut self, end_marker: impl Into<String>) -> Self {
                 self.query.end_marker = end_marker.into();
+                self
+            }
+
+            /// The last name first, and of each name the oldest version.
+            pub fn reverse(mut self, reverse: bool) -> Self {
+                self.query.reverse = reverse;
                 self
             }
 

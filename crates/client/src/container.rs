@@ -303,7 +303,8 @@ lists!(ListObjects);
 awaitable!(ListObjects => Listing<ObjectEntry>);
 
 impl ListObjects {
-    /// Every version and delete marker, newest first, not only the newest live ones.
+    /// Every version and delete marker, newest first (oldest first in reverse), not only the
+    /// newest live ones.
     pub fn versions(mut self, versions: bool) -> Self {
         self.query.versions = versions;
         self

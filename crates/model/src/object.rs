@@ -152,6 +152,10 @@ pub struct Container {
     pub objects: u64,
     /// Bytes of all versions.
     pub bytes: u64,
+    /// Names whose newest version is no delete marker.
+    pub live_objects: u64,
+    /// Bytes of those versions.
+    pub live_bytes: u64,
     /// Whether it takes no writes.
     pub frozen: Frozen,
     /// The container it is a snapshot of.
@@ -281,12 +285,12 @@ pub struct ListQuery {
     pub prefix: String,
     /// Fold names that have this behind the prefix into one entry.
     pub delimiter: String,
-    /// Only names after this one, exclusive; with `marker_version`, also what follows that
-    /// version of this name.
+    /// Only names after this one (before it in reverse), exclusive; with `marker_version`, also
+    /// what follows that version of this name.
     pub marker: String,
     /// The version of `marker` that the page before ended with.
     pub marker_version: Option<Version>,
-    /// Only names before this one, exclusive.
+    /// Only names before this one (after it in reverse), exclusive.
     pub end_marker: String,
     /// Most entries wanted; the server may give fewer.
     pub limit: u32,
@@ -296,6 +300,9 @@ pub struct ListQuery {
     pub deleted: bool,
     /// User properties with the entries (of objects).
     pub properties: bool,
+    /// The same entries in the reverse order: the last name first, and of each name the oldest
+    /// version.
+    pub reverse: bool,
 }
 
 /// An entry of a listing: something, or what a delimiter folded.
@@ -311,7 +318,7 @@ pub enum ListedName<T> {
 /// much that is not listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing<T> {
-    /// Entries and prefixes in byte order of names, versions newest first.
+    /// Entries and prefixes in byte order of names, versions newest first; or in reverse.
     pub items: Vec<ListedName<T>>,
     /// Where the next page starts, unless this is the last: marker and its version.
     pub next: Option<(String, Option<Version>)>,

@@ -95,6 +95,8 @@ impl TryFrom<v1::Container> for Container {
             quota: m.quota,
             objects: m.objects,
             bytes: m.bytes,
+            live_objects: m.live_objects,
+            live_bytes: m.live_bytes,
             frozen: m.frozen.map_or(Ok(Frozen::No), TryInto::try_into)?,
             snapshot_of: m.snapshot_of.map(|id| ContainerId::try_from(&id[..])).transpose()?,
             properties: properties_from(m.properties)?,
@@ -142,6 +144,8 @@ impl From<Container> for v1::Container {
             quota: c.quota,
             objects: c.objects,
             bytes: c.bytes,
+            live_objects: c.live_objects,
+            live_bytes: c.live_bytes,
             properties: properties_to(c.properties),
             frozen: frozen_to(c.frozen),
             snapshot_of: c.snapshot_of.map(|id| id.0.to_vec()),
@@ -343,6 +347,7 @@ impl From<v1::ListQuery> for ListQuery {
             versions: m.versions,
             deleted: m.deleted,
             properties: m.properties,
+            reverse: m.reverse,
         }
     }
 }
@@ -359,6 +364,7 @@ impl From<ListQuery> for v1::ListQuery {
             versions: q.versions,
             deleted: q.deleted,
             properties: q.properties,
+            reverse: q.reverse,
         }
     }
 }

@@ -318,12 +318,15 @@ pub struct ListArgs {
     /// Fold names that have this behind the prefix into one entry
     #[arg(long, value_name = "TEXT")]
     pub delimiter: Option<OsString>,
-    /// Only names after this one
+    /// Only names after this one (before it with --reverse)
     #[arg(long, value_name = "NAME")]
     pub marker: Option<OsString>,
-    /// Only names before this one
+    /// Only names before this one (after it with --reverse)
     #[arg(long, value_name = "NAME")]
     pub end_marker: Option<OsString>,
+    /// From the last name to the first; of each name the oldest version first
+    #[arg(long)]
+    pub reverse: bool,
     /// Most entries to list [default: all]
     #[arg(long, value_name = "NUMBER")]
     pub limit: Option<u64>,

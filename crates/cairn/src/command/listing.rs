@@ -20,10 +20,12 @@ pub struct Wanted {
     pub prefix: String,
     /// Names are folded at this.
     pub delimiter: String,
-    /// Only names after this.
+    /// Only names after this, or before it in reverse.
     pub marker: String,
-    /// Only names before this.
+    /// Only names before this, or after it in reverse.
     pub end_marker: String,
+    /// From the last name to the first.
+    pub reverse: bool,
     left: u64,
     next: Option<Cursor>,
     done: bool,
@@ -41,6 +43,7 @@ impl Wanted {
             delimiter: text(&args.delimiter, "the delimiter")?,
             marker: text(&args.marker, "the marker")?,
             end_marker: text(&args.end_marker, "the end marker")?,
+            reverse: args.reverse,
             left: args.limit.unwrap_or(u64::MAX),
             next: None,
             done: false,

@@ -1,6 +1,6 @@
 //! Containers: settings and counters.
 
-use super::{Key, Kind, Record, get};
+use super::{Key, Kind, Record, get, head::Head};
 use crate::{Failure, Fatal};
 use model::{
     AccountName, ContainerId, ContainerName, Error, ErrorKind, Frozen, JobId, PolicyName,
@@ -23,6 +23,10 @@ pub(crate) struct Container {
     /// Versions, delete markers not counted.
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
+    /// Names whose newest version is no delete marker.
+    pub(crate) live_objects: u64,
+    /// Bytes of those versions.
+    pub(crate) live_bytes: u64,
     pub(crate) frozen: Frozen,
     /// Of what it is a snapshot.
     pub(crate) snapshot: Option<Snapshot>,
@@ -79,6 +83,22 @@ impl Container {
         self.snapshot.as_ref().is_some_and(|snapshot| snapshot.hidden)
     }
 
+    /// A version is the newest of its name now.
+    pub(crate) fn shows(&mut self, head: &Head) {
+        if !head.is_marker() {
+            self.live_objects += 1;
+            self.live_bytes = self.live_bytes.saturating_add(head.size);
+        }
+    }
+
+    /// A version is not the newest of its name any more.
+    pub(crate) fn hides(&mut self, head: &Head) {
+        if !head.is_marker() {
+            self.live_objects = self.live_objects.saturating_sub(1);
+            self.live_bytes = self.live_bytes.saturating_sub(head.size);
+        }
+    }
+
     /// Refuses what was begun in a container of the same name that is gone.
     pub(crate) fn check_incarnation(&self, incarnation: u64) -> Result<(), Error> {
         if self.incarnation == incarnation {
@@ -101,6 +121,8 @@ impl Container {
             quota: self.quota,
             objects: self.objects,
             bytes: self.bytes,
+            live_objects: self.live_objects,
+            live_bytes: self.live_bytes,
             frozen: self.frozen,
             snapshot_of: self.snapshot.as_ref().map(|snapshot| snapshot.source),
             properties,

@@ -83,6 +83,11 @@ fn create(
     container.objects += 1;
     container.bytes = container.bytes.saturating_add(command.size);
     check_quota(&container, bytes_before)?;
+    if latest.is_some()
+        && let Some((_, covered)) = head::latest(&cx.txn, id, name)?
+    {
+        container.hides(&covered);
+    }
     let place = Place { container: id, object: name, version };
     let head = Head {
         blob: command.blob,
@@ -100,6 +105,7 @@ fn create(
         held: false,
     };
     write(cx, place, &head, command.properties.clone())?;
+    container.shows(&head);
     container.modified = cx.now();
     container::save(cx, id, &container)?;
     Ok(committed(version, &head, added))
@@ -123,6 +129,7 @@ fn append(
     let bytes_before = container.bytes;
     container.bytes = container.bytes.saturating_add(command.size);
     check_quota(&container, bytes_before)?;
+    container.live_bytes = container.live_bytes.saturating_add(command.size);
     let place = Place { container: id, object: name, version };
     let written = extents::write(cx, place, extents, added)?;
     if written.is_empty() {

@@ -37,6 +37,8 @@ pub(super) fn create(cx: &mut Context, command: &CreateContainer) -> Result<Answ
         quota: command.quota,
         objects: 0,
         bytes: 0,
+        live_objects: 0,
+        live_bytes: 0,
         frozen: Frozen::No,
         snapshot: None,
     };

@@ -82,12 +82,12 @@ fn remove_one(
     versioned: Versioned,
     grace: u64,
 ) -> Result<(), Failure> {
-    let Object { container: id, name } = object;
-    let latest = head::is_latest(&cx.txn, id, name, versioned.0)?;
-    remove::one(cx, container, object, versioned.clone(), grace)?;
+    let (id, name, version) = (object.container, object.name, versioned.0);
+    let latest = head::is_latest(&cx.txn, id, name, version)?;
+    remove::one(cx, container, object, versioned, grace)?;
     let shown = if latest { head::latest(&cx.txn, id, name)? } else { None };
     if shown.is_some_and(|(_, older)| !older.is_marker()) {
-        object::cover(cx, object, &versioned)?;
+        object::cover(cx, container, object, version)?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer,
         None => {
             let latest = latest.ok_or_else(missing)?;
             if container.versioning.keeps_versions() {
-                cover(cx, object, &latest)?
+                cover(cx, &mut container, object, latest.0)?
             } else {
                 remove_latest(cx, &mut container, object, latest, command.delete_grace)?
             }
@@ -59,21 +59,27 @@ fn remove_latest(
     grace: u64,
 ) -> Result<Answer, Failure> {
     let bare = head::newest(&cx.txn, object.container, object.name, 2)?.len() == 1;
-    remove::one(cx, container, object, latest.clone(), grace)?;
+    let version = latest.0;
+    remove::one(cx, container, object, latest, grace)?;
     match bare {
-        true => Ok(Answer::ObjectDeleted { version: latest.0, marker: false }),
-        false => cover(cx, object, &latest),
+        true => Ok(Answer::ObjectDeleted { version, marker: false }),
+        false => cover(cx, container, object, version),
     }
 }
 
-/// Writes a delete marker.
+/// Writes a delete marker over what there is of an object, and after the version that was its
+/// latest. The container is changed, not written.
 pub(super) fn cover(
     cx: &mut Context,
+    container: &mut Container,
     object: Object,
-    latest: &Versioned,
+    after: Version,
 ) -> Result<Answer, Failure> {
-    let version = next_version(cx, Some(latest.0));
-    let marker = Head::marker(latest.1.policy.clone(), cx.now(), cx.now());
+    let latest = head::latest(&cx.txn, object.container, object.name)?;
+    let (_, covered) = latest.ok_or_else(|| missing_object(object.name, None))?;
+    container.hides(&covered);
+    let version = next_version(cx, Some(after));
+    let marker = Head::marker(covered.policy, cx.now(), cx.now());
     kv::put(&mut cx.txn, head::key(object.container, object.name.as_str(), version), &marker)?;
     Ok(Answer::ObjectDeleted { version, marker: true })
 }

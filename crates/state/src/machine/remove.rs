@@ -32,9 +32,16 @@ pub(super) fn one(
     grace: u64,
 ) -> Result<(), Failure> {
     check_retention(cx, object.name, version, &head)?;
+    let latest = head::is_latest(&cx.txn, object.container, object.name, version)?;
     cx.txn.delete(head::key(object.container, object.name.as_str(), version).into_bytes());
     let properties = properties::of_object(object.container, object.name, version);
     cx.txn.delete(properties.into_bytes());
+    if latest {
+        container.hides(&head);
+        if let Some((_, shown)) = head::latest(&cx.txn, object.container, object.name)? {
+            container.shows(&shown);
+        }
+    }
     if head.is_marker() {
         return Ok(());
     }

@@ -9,8 +9,8 @@ use super::{
     remove::{self, Object},
 };
 use crate::{
-    Answer, CreateSnapshot, DiscardSnapshot, DropImported, Failure, ImportBody, ImportVersion,
-    MAX_REMOVED, PublishSnapshot,
+    Answer, CreateSnapshot, DiscardSnapshot, DropImported, Failure, Fatal, ImportBody,
+    ImportVersion, MAX_REMOVED, PublishSnapshot,
     kv::{
         self,
         container::{self as containers, Container, Snapshot},
@@ -59,6 +59,8 @@ pub(super) fn create(cx: &mut Context, command: &CreateSnapshot) -> Result<Answe
         quota: None,
         objects: 0,
         bytes: 0,
+        live_objects: 0,
+        live_bytes: 0,
         frozen: Frozen::No,
         snapshot: None,
     };
@@ -94,7 +96,9 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     let mut head = Head::marker(command.policy.clone(), command.created, command.modified);
     cx.partition.last_version = cx.partition.last_version.max(version.0);
     let ImportBody::Content { content, blob, size, hash, md5, extents } = &command.body else {
+        show(cx, &mut container, command, &head)?;
         kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
+        kv::put(&mut cx.txn, containers::key(id), &container)?;
         return Ok(Answer::Done);
     };
     extents::prepared_for(id, blob)?;
@@ -119,11 +123,31 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     head.mime_type.clone_from(&command.mime_type);
     head.delete_at = command.delete_at;
     head.body = if extents.is_some() { Body::Extents(written) } else { Body::Drained };
+    show(cx, &mut container, command, &head)?;
     commit::write(cx, place, &head, command.properties.clone())?;
     container.objects += 1;
     container.bytes = container.bytes.saturating_add(*size);
     kv::put(&mut cx.txn, containers::key(id), &container)?;
     Ok(Answer::Done)
+}
+
+/// Takes into account what an imported version covers, before it is written, unless it is covered
+/// itself.
+fn show(
+    cx: &Context,
+    container: &mut Container,
+    command: &ImportVersion,
+    head: &Head,
+) -> Result<(), Fatal> {
+    let newest = head::latest(&cx.txn, &command.container, &command.object)?;
+    if newest.as_ref().is_some_and(|(newest, _)| *newest > command.version) {
+        return Ok(());
+    }
+    if let Some((_, covered)) = newest {
+        container.hides(&covered);
+    }
+    container.shows(head);
+    Ok(())
 }
 
 /// Removes versions again.

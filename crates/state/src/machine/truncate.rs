@@ -62,6 +62,9 @@ pub(super) fn truncate(cx: &mut Context, command: &Truncate) -> Result<Answer, F
     let written = extents::write(cx, place, &extents, &tail)?;
     extents.extend(written);
     container.bytes = container.bytes.saturating_sub(head.size - command.size);
+    if head::is_latest(&cx.txn, id, name, version)? {
+        container.live_bytes = container.live_bytes.saturating_sub(head.size - command.size);
+    }
     container.modified = cx.now();
     head.body = Body::Extents(extents);
     head.size = command.size;

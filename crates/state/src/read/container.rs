@@ -6,7 +6,8 @@ use crate::{
     kv::{self, container, head, key::Key, properties},
 };
 use model::{Container, ContainerId, JobId, ListQuery, Listing, ObjectEntry, Properties, Version};
-use store::Read;
+use std::ops::Bound;
+use store::{Pair, Read};
 
 /// A container with its properties, or *not found*.
 pub fn show_container(view: &dyn Read, id: &ContainerId) -> Result<Container, Failure> {
@@ -122,6 +123,21 @@ impl Rows for Objects<'_> {
 
     fn name(&self, key: &[u8]) -> Result<String, Fatal> {
         head::name(key)
+    }
+
+    fn newest(&mut self, key: &[u8]) -> Result<Option<Pair>, Fatal> {
+        let (name, _) = head::split(key)?;
+        if self.versions && self.run.as_ref().is_some_and(|run| run.name == name) {
+            return Ok(None);
+        }
+        let first = (Bound::Included(name), Bound::Included(key));
+        let Some(newest) = self.view.range(first.0, first.1, false).next().transpose()? else {
+            return Ok(None);
+        };
+        let head = kv::decode(&newest.0, &newest.1)?;
+        let (latest, listed) = (head::split(&newest.0)?.1, self.lists(&head));
+        self.run = Some(Run { name: name.to_vec(), latest, listed });
+        Ok((!self.versions).then_some(newest))
     }
 
     fn look(&mut self, key: &[u8], value: &[u8], folded: bool) -> Result<Look<ObjectEntry>, Fatal> {

@@ -1,4 +1,4 @@
-//! A place in a range of keys that moves forward.
+//! A place in a range of keys that moves forward, or backward.
 
 use std::ops::Bound;
 use store::{Error, Pair, Pairs, Read};
@@ -9,16 +9,23 @@ const STEPS_BEFORE_SEEK: usize = 16;
 pub(super) struct Cursor<'a> {
     view: &'a dyn Read,
     pairs: Pairs<'a>,
+    from: Vec<u8>,
     end: Vec<u8>,
+    descending: bool,
     here: Option<Pair>,
     /// Pairs read so far.
     pub(super) steps: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(view: &'a dyn Read, from: &[u8], end: Vec<u8>) -> Result<Self, Error> {
-        let pairs = view.range(Bound::Included(from), Bound::Excluded(&end), false);
-        let mut cursor = Self { view, pairs, end, here: None, steps: 0 };
+    pub(super) fn new(
+        view: &'a dyn Read,
+        from: Vec<u8>,
+        end: Vec<u8>,
+        descending: bool,
+    ) -> Result<Self, Error> {
+        let pairs = view.range(Bound::Included(&from), Bound::Excluded(&end), descending);
+        let mut cursor = Self { view, pairs, from, end, descending, here: None, steps: 0 };
         cursor.advance()?;
         Ok(cursor)
     }
@@ -35,15 +42,21 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// To the first pair at or behind a key, which is ahead.
+    /// To the first pair at or behind a key, which is ahead; descending to the last pair before
+    /// it.
     pub(super) fn seek(&mut self, key: &[u8]) -> Result<(), Error> {
         for _ in 0..STEPS_BEFORE_SEEK {
-            if self.here.as_ref().is_none_or(|(here, _)| here.as_slice() >= key) {
+            let arrived = |here: &Pair| (here.0.as_slice() < key) == self.descending;
+            if self.here.as_ref().is_none_or(arrived) {
                 return Ok(());
             }
             self.advance()?;
         }
-        self.pairs = self.view.range(Bound::Included(key), Bound::Excluded(&self.end), false);
+        let (from, end) = match self.descending {
+            false => (key, &self.end[..]),
+            true => (&self.from[..], key),
+        };
+        self.pairs = self.view.range(Bound::Included(from), Bound::Excluded(end), self.descending);
         self.advance()
     }
 }

@@ -3,7 +3,7 @@
 use super::{MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, cursor::Cursor};
 use crate::{Failure, Fatal, kv::key::Key};
 use model::{Error, ListQuery, ListedName, Listing, Version};
-use store::Read;
+use store::{Pair, Read};
 
 /// Pairs that a page reads before it ends early, with what it has: nothing, where a run of deleted
 /// names is longer than this.
@@ -18,6 +18,12 @@ pub(super) trait Rows {
 
     /// The name in a key.
     fn name(&self, key: &[u8]) -> Result<String, Fatal>;
+
+    /// Rows of a name come with the newest last in reverse: takes notice of the newest, and gives
+    /// it where it is the one to look at instead.
+    fn newest(&mut self, _key: &[u8]) -> Result<Option<Pair>, Fatal> {
+        Ok(None)
+    }
 
     /// What to do with a row. Rows come in order; some may have been skipped. Of one that is
     /// folded only a prefix is shown.
@@ -55,16 +61,22 @@ pub(super) fn page<R: Rows>(
     if from >= end {
         return Ok(listing);
     }
-    let mut cursor = Cursor::new(view, &from, end)?;
+    let mut cursor = Cursor::new(view, from, end, query.reverse)?;
     let mut last = None;
     let mut bytes = 0;
-    while let Some((key, value)) = cursor.here() {
+    while let Some(here) = cursor.here() {
+        let newest = if query.reverse { rows.newest(&here.0)? } else { None };
+        let (key, value) = newest.as_ref().unwrap_or(here);
         let name = rows.name(key)?;
         let folded = fold(query, &name);
-        let behind = match folded {
-            Some(folded) => rows.base().clone().partial(folded).successor(),
-            None => rows.base().clone().name(&name).successor(),
+        let past = |rows: Key| match query.reverse {
+            false => rows.successor(),
+            true => rows.into_bytes(),
         };
+        let behind = past(match folded {
+            Some(folded) => rows.base().clone().partial(folded),
+            None => rows.base().clone().name(&name),
+        });
         // It was the last of the page before.
         if folded == Some(query.marker.as_str()) {
             cursor.seek(&behind)?;
@@ -77,7 +89,7 @@ pub(super) fn page<R: Rows>(
                 break;
             }
             // What is not listed may yet be one of many under a prefix that is.
-            cursor.seek(&rows.base().clone().name(&name).successor())?;
+            cursor.seek(&past(rows.base().clone().name(&name)))?;
             continue;
         };
         let full = listing.items.len() >= query.limit.min(MAX_PAGE_ENTRIES) as usize
@@ -102,21 +114,26 @@ pub(super) fn page<R: Rows>(
     Ok(listing)
 }
 
-/// The first key of a page, and the first behind all pages.
+/// The first key of a page, and the first behind all pages; in reverse the first of all pages, and
+/// the first behind the page.
 fn bounds(base: &Key, query: &ListQuery) -> (Vec<u8>, Vec<u8>) {
-    let mut from = base.clone().partial(&query.prefix).into_bytes();
+    let prefix = base.clone().partial(&query.prefix);
+    let (mut from, mut end) = (prefix.clone().into_bytes(), prefix.successor());
     if !query.marker.is_empty() {
         let marker = base.clone().name(&query.marker);
-        let after = match query.marker_version.filter(|_| query.versions) {
+        match (query.reverse, query.marker_version.filter(|_| query.versions)) {
             // The key of that version, and the first one behind it.
-            Some(version) => marker.u64(!version.0).u8(0).into_bytes(),
-            None => marker.successor(),
-        };
-        from = from.max(after);
+            (false, Some(version)) => from = from.max(marker.u64(!version.0).u8(0).into_bytes()),
+            (false, None) => from = from.max(marker.successor()),
+            (true, Some(version)) => end = end.min(marker.u64(!version.0).into_bytes()),
+            (true, None) => end = end.min(marker.into_bytes()),
+        }
     }
-    let mut end = base.clone().partial(&query.prefix).successor();
     if !query.end_marker.is_empty() {
-        end = end.min(base.clone().partial(&query.end_marker).into_bytes());
+        match query.reverse {
+            false => end = end.min(base.clone().partial(&query.end_marker).into_bytes()),
+            true => from = from.max(base.clone().name(&query.end_marker).successor()),
+        }
     }
     (from, end)
 }

@@ -34,23 +34,36 @@ fn item(listed: ListedName<ObjectEntry>) -> Item {
 /// All that a query asks for, whatever its limit: filter, fold, and nothing clever.
 fn naive(objects: &Objects, query: &ListQuery) -> Vec<Item> {
     let mut items = Vec::new();
-    for (name, versions) in objects {
+    let mut all: Vec<_> = objects.iter().collect();
+    if query.reverse {
+        all.reverse();
+    }
+    // Whether one comes before the other.
+    let before = |a: &str, b: &str| if query.reverse { a > b } else { a < b };
+    for (name, versions) in all {
         let listed = match (query.deleted, query.versions) {
             (true, _) => versions[0].1,
             (false, true) => true,
             (false, false) => !versions[0].1,
         };
         let inside = name.starts_with(&query.prefix)
-            && (query.end_marker.is_empty() || *name < query.end_marker);
+            && (query.end_marker.is_empty() || before(name, &query.end_marker));
         if !listed || !inside {
             continue;
         }
         let shown = if query.versions { &versions[..] } else { &versions[..1] };
-        for (at, (version, marker)) in shown.iter().enumerate() {
+        let mut shown: Vec<_> = shown.iter().enumerate().collect();
+        if query.reverse {
+            shown.reverse();
+        }
+        for (at, (version, marker)) in shown {
             let after_version = query.versions
                 && *name == query.marker
-                && query.marker_version.is_some_and(|before| *version < before);
-            if !query.marker.is_empty() && *name <= query.marker && !after_version {
+                && query.marker_version.is_some_and(|last| match query.reverse {
+                    true => *version > last,
+                    false => *version < last,
+                });
+            if !query.marker.is_empty() && !before(&query.marker, name) && !after_version {
                 continue;
             }
             let rest = &name[query.prefix.len()..];
@@ -107,11 +120,12 @@ prop_compose! {
         limit in prop_oneof![1..4u32, Just(1000u32)],
         versions: bool,
         deleted in prop::bool::weighted(0.25),
+        reverse: bool,
     ) -> ListQuery {
         let marker_version = marker_version.map(|n| Version(super::harness::START + n * 10));
         ListQuery {
             prefix, delimiter, marker, marker_version, end_marker, limit, versions, deleted,
-            properties: false,
+            properties: false, reverse,
         }
     }
 }
@@ -211,6 +225,17 @@ fn runs_are_skipped_by_seek() {
     let second = read::list_objects(&machine.memory, &c, &query).unwrap();
     assert!(matches!(&second.items[..], [ListedName::Entry(e)] if e.name.as_str() == "e"));
     assert_eq!(second.next, None);
+    // The same backwards, and within a name from the oldest version to the newest.
+    let query = ListQuery { marker: String::new(), reverse: true, ..query };
+    let first = read::list_objects(&machine.memory, &c, &query).unwrap();
+    assert!(matches!(&first.items[..], [ListedName::Entry(e)] if e.name.as_str() == "e"));
+    let query = ListQuery { marker: first.next.unwrap().0, ..query };
+    let second = read::list_objects(&machine.memory, &c, &query).unwrap();
+    assert_eq!((second.items.len(), second.next), (1, None));
+    let all = ListQuery { versions: true, limit: 7, ..Default::default() };
+    let mut forward = paged(&machine, &c, &all);
+    forward.reverse();
+    assert_eq!(paged(&machine, &c, &ListQuery { reverse: true, ..all }), forward);
 }
 
 #[test]
@@ -276,15 +301,23 @@ fn a_page_ends_early_in_a_long_run_of_deleted_names() {
         machine.run(delete(&c, &name, None)).unwrap();
     }
     machine.put(&c, "here", 0);
-    for delimiter in ["", "/"] {
-        let mut query =
-            ListQuery { delimiter: delimiter.into(), limit: 1000, ..ListQuery::default() };
+    machine.put(&c, "a first one", 0);
+    for (delimiter, reverse) in [("", false), ("/", false), ("", true), ("/", true)] {
+        let (ahead, behind) = ("here", "a first one");
+        let (ahead, behind) = if reverse { (behind, ahead) } else { (ahead, behind) };
+        let mut query = ListQuery {
+            delimiter: delimiter.into(),
+            limit: 1000,
+            reverse,
+            marker: behind.into(),
+            ..ListQuery::default()
+        };
         let first = read::list_objects(&machine.memory, &c, &query).unwrap();
         assert_eq!(first.items, []);
         (query.marker, query.marker_version) = first.next.expect("it is not the end");
         let second = read::list_objects(&machine.memory, &c, &query).unwrap();
         let names: Vec<_> = second.items.into_iter().map(item).collect();
-        assert!(matches!(&names[..], [Item::Entry { name, .. }] if name == "here"), "{names:?}");
+        assert!(matches!(&names[..], [Item::Entry { name, .. }] if name == ahead), "{names:?}");
         assert_eq!(second.next, None);
     }
 }

@@ -75,6 +75,13 @@ impl Container {
         self.versions().map(|v| v.size).sum()
     }
 
+    /// Names that are there, and the bytes of what is seen of them.
+    pub(super) fn live(&self) -> (u64, u64) {
+        let newest = self.objects.values().filter_map(|versions| versions.first());
+        let live: Vec<_> = newest.filter(|v| !v.is_marker()).map(|v| v.size).collect();
+        (live.len() as u64, live.iter().sum())
+    }
+
     pub(super) fn job(&self) -> Option<JobId> {
         self.snapshot.map(|(_, _, job)| job)
     }

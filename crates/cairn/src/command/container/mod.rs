@@ -45,6 +45,8 @@ struct View<'a> {
     quota: Option<u64>,
     objects: u64,
     bytes: u64,
+    live_objects: u64,
+    live_bytes: u64,
     /// `no`, `snapshot` (until one that is being taken is done) or `yes`: it takes no writes.
     frozen: &'static str,
     /// The id of the container that it is the snapshot of.
@@ -251,6 +253,7 @@ async fn list(
             .delimiter(&wanted.delimiter)
             .marker(&wanted.marker)
             .end_marker(&wanted.end_marker)
+            .reverse(wanted.reverse)
             .limit(limit);
         if let Some(next) = next {
             page = page.resume(next);
@@ -287,6 +290,8 @@ impl<'a> View<'a> {
             quota: container.quota,
             objects: container.objects,
             bytes: container.bytes,
+            live_objects: container.live_objects,
+            live_bytes: container.live_bytes,
             frozen: match container.frozen {
                 Frozen::No => "no",
                 Frozen::Lease { .. } => "snapshot",
@@ -305,7 +310,7 @@ impl<'a> View<'a> {
         format!(
             "container   {}\naccount     {}\nid          {}\npolicy      {policy}\n\
              versioning  {}\nquota       {quota}\nfrozen      {}\nobjects     {}\n\
-             bytes       {} ({})\n\
+             bytes       {} ({})\nlive        {} ({})\n\
              created     {}\nmodified    {}\n{}",
             printable(self.container),
             printable(self.account),
@@ -315,6 +320,8 @@ impl<'a> View<'a> {
             self.objects,
             self.bytes,
             size::human(self.bytes),
+            size::count(self.live_objects, "object"),
+            size::human(self.live_bytes),
             time::rfc3339(self.created),
             time::rfc3339(self.modified),
             properties_text(self.properties),

@@ -199,6 +199,7 @@ impl Place {
                 .delimiter(&wanted.delimiter)
                 .marker(&wanted.marker)
                 .end_marker(&wanted.end_marker)
+                .reverse(wanted.reverse)
                 .versions(versions)
                 .deleted(deleted)
                 .properties(properties)

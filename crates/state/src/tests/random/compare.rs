@@ -62,6 +62,7 @@ impl Run {
         };
         assert_eq!((got.name.as_str(), got.incarnation), (want.name.as_str(), want.incarnation));
         assert_eq!((got.objects, got.bytes), (want.count(), want.bytes()));
+        assert_eq!((got.live_objects, got.live_bytes), want.live());
         assert_eq!(got.frozen, want.frozen);
         let mut versions = Vec::new();
         for (name, stored) in &want.objects {
