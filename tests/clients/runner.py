@@ -3,6 +3,7 @@
   tests/clients/run                          everything, on a server of its own
   tests/clients/run --binary target/debug/cairn clients -k listings
   tests/clients/run functional --only Slo    Swift's own functional tests alone
+  tests/clients/run --full                   with real life in full size: 5 GB, and a minute of 64 clients
   tests/clients/run --url http://127.0.0.1:8080   against a server that runs and has the users of users.json
 
 What the server is asked for beyond its defaults stands in SERVER below. It is stopped, and its data removed, whatever
@@ -133,7 +134,7 @@ def parts(which, rest, url):
     clients = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--tb=short", *(
         rest if which == "clients" and rest else ["--ignore=test_reallife.py"])]
     functional = [sys.executable, "functional", url, *(rest if which == "functional" else [])]
-    life = [sys.executable, "-m", "pytest", "-q", "test_reallife.py", *(rest if which == "reallife" else [])]
+    life = [sys.executable, "-m", "pytest", "-q", "-s", "test_reallife.py", *(rest if which == "reallife" else [])]
     every = {"clients": clients, "functional": functional, "reallife": life}
     return every if which == "all" else {which: every[which]}
 
@@ -145,8 +146,11 @@ def main():
     parser.add_argument("--url", help="the address of a server that runs, instead of one of its own")
     parser.add_argument("--server", action="append", default=[], metavar="OPTION",
                         help="one more option for the server; may be repeated")
+    parser.add_argument("--full", action="store_true", help="real life in full size")
     parser.add_argument("part", nargs="?", default="all", choices=["all", "clients", "functional", "reallife"])
     arguments, rest = parser.parse_known_args()
+    if arguments.full:
+        os.environ.update(CAIRN_REALLIFE_GB="5", CAIRN_REALLIFE_OBJECTS="100000", CAIRN_REALLIFE_SECONDS="60")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
 
     if arguments.url:
@@ -158,9 +162,9 @@ def main():
             print(f"the server ended by itself with {server.process.returncode}")
             codes.append(1)
     if any(codes):
-        print("what the server's log says, other than of requests that were served:")
+        print("warnings and errors in the server's log, and requests that it failed:")
         print("\n".join(line for line in server.said.splitlines()
-                        if " access: " not in line or " status=5" in line)[-4000:])
+                        if " INFO " not in line or " status=5" in line)[-4000:])
     if "panicked" in server.said:
         print("the server panicked:\n" + "\n".join(
             line for line in server.said.splitlines() if "panicked" in line)[:4000])
@@ -173,13 +177,14 @@ def main():
 
 def tell(part, rest, url, more):
     """Runs the parts one after the other; their exit codes."""
-    environment = dict(os.environ, CAIRN_SWIFT=url, **more)
     codes = []
-    for name, command in parts(part, rest, url).items():
-        began = time.monotonic()
-        codes.append(run(command, environment))
-        print(f"{name}: {'passed' if codes[-1] == 0 else 'failed'} after {time.monotonic() - began:.0f} s",
-              flush=True)
+    with tempfile.TemporaryDirectory(prefix="cairn-clients-") as directory:
+        environment = dict(os.environ, CAIRN_SWIFT=url, PYTEST_DEBUG_TEMPROOT=directory, **more)
+        for name, command in parts(part, rest, url).items():
+            began = time.monotonic()
+            codes.append(run(command, environment))
+            print(f"{name} {'passed' if codes[-1] == 0 else 'failed'} after {time.monotonic() - began:.0f} s",
+                  flush=True)
     return codes
 
 
