@@ -74,6 +74,7 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
                 .delimiter(&wanted.delimiter)
                 .marker(&wanted.marker)
                 .end_marker(&wanted.end_marker)
+                .reverse(wanted.reverse)
                 .limit(wanted.limit - rows.len() as u32);
             if let Some(next) = next.take() {
                 query = query.resume(next);

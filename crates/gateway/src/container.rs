@@ -4,6 +4,7 @@ use crate::{
     acl,
     authorize::{Authority, READ_ACL, WRITE_ACL},
     call::Call,
+    history,
     listing::{Form, Row, Wanted, object_row, render, version_row},
     metadata::{self, Changes, Subject},
     quota,
@@ -62,11 +63,12 @@ async fn show(
     container: &Container,
     authority: Authority,
 ) -> Result<(), Refusal> {
-    metadata::set(headers, "x-container-object-count", &container.objects.to_string());
+    metadata::set(headers, "x-container-object-count", &container.live_objects.to_string());
     metadata::set(headers, "x-container-bytes-used", &container.bytes.to_string());
     metadata::set(headers, "x-timestamp", &time::swift(container.created));
     let changed = metadata::own(&container.properties, CHANGED).and_then(|at| at.parse().ok());
     metadata::set(headers, "last-modified", &time::http(changed.unwrap_or(container.created)));
+    history::show(headers, container);
     match State::of(container) {
         State::Never => {}
         State::Enabled => metadata::set(headers, versions::ENABLED, "True"),
@@ -94,10 +96,13 @@ async fn show(
 }
 
 async fn list(call: &Call, authority: Authority) -> Outcome {
-    let form = Form::of(&call.query, &call.headers)?;
+    let versions = call.query.has("versions");
+    let form = match versions {
+        true => Form::of_versions(&call.query, &call.headers)?,
+        false => Form::of(&call.query, &call.headers)?,
+    };
     let wanted = Wanted::of(&call.query)?;
     let found = existing(call).await?;
-    let versions = call.query.has("versions");
     if versions && !authority.owner {
         return Err(call.denied(&call.target.account));
     }
@@ -134,6 +139,7 @@ async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Row>, 
             .delimiter(&wanted.delimiter)
             .marker(&wanted.marker)
             .end_marker(&wanted.end_marker)
+            .reverse(wanted.reverse)
             .versions(versions)
             .properties(versions)
             .limit(wanted.limit - rows.len() as u32);
@@ -177,6 +183,7 @@ fn changes(call: &Call, authority: Authority) -> Result<Changes, Refusal> {
         let enabled = if enabled { "true" } else { "false" };
         changes.insert(metadata::own_key(versions::ENABLED), Some(enabled.to_owned()));
     }
+    history::change(&call.headers, &mut changes)?;
     // Who may merely write has no say in who else may.
     for name in OWNERS.into_iter().filter(|_| authority.owner) {
         let removed = call.headers.contains_key(name.replacen("x-", "x-remove-", 1));

@@ -112,7 +112,8 @@ pub async fn answer(call: &Call, content: Content) -> Outcome {
         }
     };
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    if !call.header("connection").is_some_and(|said| said.eq_ignore_ascii_case("close")) {
+    // Said to who asks: a connection of HTTP/1.1 is kept anyway.
+    if call.header("connection").is_some_and(|said| said.eq_ignore_ascii_case("keep-alive")) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
     }
     let mut response = Response::new(body);

@@ -3,7 +3,7 @@
 use crate::{
     call::Call,
     container::empty,
-    expiry,
+    expiry, history,
     listing::Listed,
     metadata,
     object::{self, Place, Upload},
@@ -169,6 +169,7 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
     let same_policy = into.policy.is_none() || into.policy.as_ref() == Some(&entry.policy);
     if let Some(md5) = entry.md5.filter(|_| part.is_none() && same_policy) {
         quota::check_upload(call, &call.target.account, into, Some(entry.size)).await?;
+        history::save(call, into, place).await?;
         let replaced = versions::replaced(call, state, place).await?;
         let mut properties = properties.clone();
         versions::mark(state, &mut properties);

@@ -38,6 +38,7 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
             "policies": usable.map(policy).collect::<Vec<_>>(),
         },
         "object_versioning": {},
+        "versioned_writes": { "allowed_flags": ["x-versions-location", "x-history-location"] },
         "tempauth": { "account_acls": true },
         "container_quotas": {},
         "account_quotas": {},

@@ -27,6 +27,7 @@ mod copy;
 mod expiry;
 mod front;
 mod gateway;
+mod history;
 mod info;
 mod limits;
 mod listing;

@@ -36,6 +36,21 @@ impl Form {
         best(accept)
     }
 
+    /// The form of a listing of versions, which is JSON and nothing else.
+    ///
+    /// # Errors
+    /// 406 for another.
+    pub fn of_versions(query: &Query, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let text = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        if !query.has("format") && text.is_none_or(|accept| accept.trim() == "*/*") {
+            return Ok(Self::Json);
+        }
+        match Self::of(query, headers) {
+            Ok(Self::Json) => Ok(Self::Json),
+            _ => Err(Refusal::new(StatusCode::NOT_ACCEPTABLE)),
+        }
+    }
+
     /// The media type.
     pub fn content_type(self) -> &'static str {
         match self {

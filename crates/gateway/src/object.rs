@@ -5,6 +5,7 @@ use crate::{
     container::empty,
     content::{self, Content, Origin},
     copy, expiry,
+    history::{self, Archive},
     listing::Listed,
     metadata,
     path::Account,
@@ -82,7 +83,9 @@ impl Call {
         if let Some(version) = place.version {
             show = show.version(version);
         }
-        alive(show.await?)
+        let object = show.await?;
+        check_alive(&object, place)?;
+        Ok(object)
     }
 
     /// An object to be read; 404 for what has expired.
@@ -93,7 +96,7 @@ impl Call {
             get = get.version(version);
         }
         let opened = get.open().await?;
-        alive(opened.object().clone())?;
+        check_alive(opened.object(), place)?;
         Ok(opened)
     }
 
@@ -108,13 +111,17 @@ impl Call {
     }
 }
 
-/// An object that is there for readers.
-fn alive(object: Object) -> Result<Object, Refusal> {
-    let now = time::now_seconds();
-    if object.entry.marker || object.entry.delete_at.is_some_and(|at| at <= now) {
-        return Err(Refusal::not_found());
+/// Refuses what is not there for readers: delete markers, and what has expired.
+fn check_alive(object: &Object, place: Place<'_>) -> Result<(), Refusal> {
+    let entry = &object.entry;
+    if entry.marker && place.version.is_some() {
+        return Err(versions::marker(entry.version));
     }
-    Ok(object)
+    let now = time::now_seconds();
+    match entry.marker || entry.delete_at.is_some_and(|at| at <= now) {
+        true => Err(Refusal::not_found()),
+        false => Ok(()),
+    }
 }
 
 /// What is shown of an object, its length and entity tag apart.
@@ -160,9 +167,7 @@ async fn get(call: &Call, named: Named) -> Outcome {
     };
     versions::check(named, &object)?;
     let mut content = content(&object, origin);
-    if let Some(container) = call.gateway.container(&place.account.name, place.container).await? {
-        versions::show(&mut content.headers, State::of(&container), &object);
-    }
+    versions::show(call, &mut content.headers, named, &object);
     content::answer(call, content).await
 }
 
@@ -252,6 +257,7 @@ pub async fn store(call: &Call, container: &Container, upload: Upload) -> Outcom
     quota::check_upload(call, account, container, upload.bytes).await?;
     let place = call.place()?;
     let state = State::of(container);
+    history::save(call, container, place).await?;
     let replaced = versions::replaced(call, state, place).await?;
     let Upload { source, bytes, etag, mime_type, mut properties, delete_at, precondition } = upload;
     versions::mark(state, &mut properties);
@@ -317,7 +323,8 @@ async fn post(call: &Call) -> Outcome {
     for _ in 0..TRIES {
         let before = call.head_of(place).await?;
         let after = metadata::of_posted_object(&call.headers, &before.properties)?;
-        let update = call
+        let said = metadata::text(&call.headers, "content-type")?.filter(|text| !text.is_empty());
+        let mut update = call
             .gateway
             .client
             .update_object(&place.account.name, place.container, place.object)
@@ -326,6 +333,10 @@ async fn post(call: &Call) -> Outcome {
             .clear()
             .set_all(after)
             .delete_at(delete_at);
+        if let Some(said) = said {
+            let listed = Listed { mime_type: said, ..Listed::of(&before.entry.mime_type) };
+            update = update.mime_type(listed.kept());
+        }
         match update.await {
             Err(Error::NoSuchObject(_)) => {}
             done => {
@@ -341,10 +352,12 @@ async fn delete(call: &Call, named: Named) -> Outcome {
     let place = call.place()?;
     let asked = call.header("x-if-delete-at").map(str::parse::<u64>).transpose();
     let asked = asked.map_err(|_| Refusal::bad("Bad X-If-Delete-At header value"))?;
-    let state = match call.gateway.container(&place.account.name, place.container).await? {
-        Some(container) => State::of(&container),
-        None => return Err(Refusal::not_found()),
-    };
+    let container = call.container_for_write(place.account, place.container).await?;
+    let state = State::of(&container);
+    if let Some(archive) = Archive::of(&container) {
+        history::delete(call, &archive, place).await?;
+        return Ok(empty(StatusCode::NO_CONTENT));
+    }
     if state != State::Never {
         return versions::delete(call, state, named).await;
     }

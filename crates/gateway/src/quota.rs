@@ -56,7 +56,7 @@ pub async fn check_upload(
         let now = call.gateway.container_now(&account.name, &container.name).await?;
         let now = now.ok_or_else(Refusal::not_found)?;
         let too_large = limited(BYTES).is_some_and(|most| now.bytes.saturating_add(bytes) > most);
-        let too_many = limited(COUNT).is_some_and(|most| now.objects >= most);
+        let too_many = limited(COUNT).is_some_and(|most| now.live_objects >= most);
         if too_large || too_many {
             return Err(exceeded());
         }

@@ -67,7 +67,7 @@ impl Refusal {
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=UTF-8"));
         for (name, value) in self.headers {
-            response.headers_mut().append(name, value);
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -14,7 +14,7 @@ use crate::{
     time,
 };
 use client::{Container, Error, Object, ObjectEntry, Properties, Stored, Version};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// Where a container keeps whether its versions are enabled.
 pub const ENABLED: &str = "x-versions-enabled";
@@ -137,10 +137,27 @@ pub async fn named(call: &Call, authority: Authority) -> Result<Named, Refusal> 
     }
 }
 
-/// Shows the version of an object that is read or was written.
-pub fn show(headers: &mut HeaderMap, state: State, object: &Object) {
-    if state != State::Never {
-        metadata::set(headers, "x-object-version-id", &id(&object.entry, is_versioned(object)));
+/// Shows the version of an object that is read, and where just that version is.
+pub fn show(call: &Call, headers: &mut HeaderMap, named: Named, object: &Object) {
+    let versioned = is_versioned(object);
+    let id = id(&object.entry, versioned);
+    if versioned || named != Named::Latest {
+        metadata::set(headers, "x-object-version-id", &id);
+    }
+    if versioned && named == Named::Latest {
+        let place = format!("{}?version-id={id}", call.target.url_path());
+        metadata::set(headers, "content-location", &place);
+    }
+}
+
+/// How a delete marker is refused to readers: as what is not there, with its version.
+pub fn marker(version: Version) -> Refusal {
+    let id = HeaderValue::from_str(&time::swift(version.0)).ok();
+    let refusal =
+        Refusal::not_found().header(header::CONTENT_TYPE, HeaderValue::from_static(DELETED));
+    match id {
+        Some(id) => refusal.header(HeaderName::from_static("x-object-version-id"), id),
+        None => refusal,
     }
 }
 
@@ -182,11 +199,10 @@ pub async fn remove(call: &Call, place: Place<'_>, version: Version) -> Result<(
 /// Tells the version of what was stored.
 pub fn stored(headers: &mut HeaderMap, state: State, stored: &Stored) {
     match state {
-        State::Never => {}
+        State::Never | State::Disabled => {}
         State::Enabled => {
             metadata::set(headers, "x-object-version-id", &time::swift(stored.version.0));
         }
-        State::Disabled => metadata::set(headers, "x-object-version-id", NULL),
     }
 }
 
@@ -244,7 +260,20 @@ pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
             metadata::set(headers, "x-object-version-id", &time::swift(version.0));
         }
         Named::Null | Named::Latest => {
-            let found = latest.as_ref().filter(is_live).ok_or_else(Refusal::not_found)?;
+            let Some(found) = latest.as_ref().filter(is_live) else {
+                // Its deletion is noted all the same.
+                if state != State::Enabled || named == Named::Null {
+                    return Err(Refusal::not_found());
+                }
+                return Err(match delete().await {
+                    Ok(deleted) => Refusal::not_found().header(
+                        HeaderName::from_static("x-object-version-id"),
+                        HeaderValue::from_str(&time::swift(deleted.version.0))
+                            .unwrap_or(HeaderValue::from_static("")),
+                    ),
+                    Err(error) => error.into(),
+                });
+            };
             check(named, found)?;
             let deleted = delete().await?;
             if !is_versioned(found) && (state == State::Disabled || named == Named::Null) {

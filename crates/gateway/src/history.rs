@@ -1,0 +1,254 @@
+//! Versions in another container: `X-Versions-Location` and `X-History-Location`.
+//!
+//! What an object was before it is overwritten goes into an archive container, as a link, under
+//! `<length of its name in 3 hexadecimal digits><name>/<time>`. A DELETE brings the newest back
+//! (`X-Versions-Location`), or archives what is deleted, with a mark behind it
+//! (`X-History-Location`).
+
+use crate::{
+    call::Call,
+    metadata::{self, Changes},
+    object::Place,
+    path::{container_name, escape, unescape},
+    refusal::Refusal,
+    time,
+    versions::DELETED,
+};
+use client::{Container, ContainerName, Error, ListedName, Object, ObjectEntry, ObjectName};
+use http::{HeaderMap, StatusCode};
+
+/// What a DELETE does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It brings back what was before.
+    Stack,
+    /// It archives what is deleted.
+    History,
+}
+
+const MODES: [(Mode, &str); 2] =
+    [(Mode::Stack, "x-versions-location"), (Mode::History, "x-history-location")];
+
+/// Archived versions that are looked at in one go.
+const PAGE: u32 = 100;
+
+/// The archive of a container.
+pub struct Archive {
+    mode: Mode,
+    container: ContainerName,
+}
+
+impl Archive {
+    /// Of a container, if it has one.
+    pub fn of(container: &Container) -> Option<Self> {
+        MODES.into_iter().find_map(|(mode, header)| {
+            let name = metadata::own(&container.properties, header)?;
+            Some(Self { mode, container: name.parse().ok()? })
+        })
+    }
+}
+
+/// What a PUT or POST of a container changes of its archive.
+///
+/// # Errors
+/// 400 for two archives, or for what is no name of a container.
+pub fn change(headers: &HeaderMap, changes: &mut Changes) -> Result<(), Refusal> {
+    let mut set = None;
+    for (_, header) in MODES {
+        let removed = headers.contains_key(header.replacen("x-", "x-remove-", 1));
+        match metadata::text(headers, header)? {
+            Some("") => {}
+            Some(text) => {
+                if set.is_some() {
+                    let text =
+                        "Only one of X-Versions-Location or X-History-Location may be specified";
+                    return Err(Refusal::bad(text));
+                }
+                let name = unescape(text)?;
+                if name.contains('/') {
+                    return Err(Refusal::bad("Container name cannot contain slashes"));
+                }
+                set = Some((header, container_name(&name)?));
+                continue;
+            }
+            None if removed => {}
+            None => continue,
+        }
+        changes.insert(metadata::own_key(header), None);
+    }
+    if let Some((header, container)) = set {
+        for (_, other) in MODES {
+            changes.insert(metadata::own_key(other), None);
+        }
+        changes.insert(metadata::own_key(header), Some(container.to_string()));
+    }
+    Ok(())
+}
+
+/// Shows the archive of a container.
+pub fn show(headers: &mut HeaderMap, container: &Container) {
+    for (_, header) in MODES {
+        if let Some(name) = metadata::own(&container.properties, header) {
+            metadata::set(headers, header, &escape(name));
+        }
+    }
+}
+
+fn prefix(object: &ObjectName) -> String {
+    format!("{:03x}{object}/", object.as_str().len())
+}
+
+/// What was there and the name it is archived under.
+fn archived_name(object: &ObjectName, micros: u64) -> Result<ObjectName, Refusal> {
+    Ok(format!("{}{}", prefix(object), time::swift(micros)).parse().map_err(Error::from)?)
+}
+
+/// Archives what is there before something takes its place.
+///
+/// # Errors
+/// 412 if the archive is not there.
+pub async fn save(call: &Call, container: &Container, place: Place<'_>) -> Result<(), Refusal> {
+    let Some(archive) = Archive::of(container) else { return Ok(()) };
+    match call.head_of(place).await {
+        Ok(object) => archive_one(call, &archive, place, &object).await,
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn archive_one(
+    call: &Call,
+    archive: &Archive,
+    place: Place<'_>,
+    object: &Object,
+) -> Result<(), Refusal> {
+    let account = &place.account.name;
+    let name = archived_name(place.object, object.entry.version.0)?;
+    let link = call
+        .gateway
+        .client
+        .link_object(account, place.container, place.object)
+        .version(object.entry.version)
+        .to(account, &archive.container, &name)
+        .autocreate(false)
+        .delete_at(object.entry.delete_at);
+    match link.await {
+        Ok(_) => Ok(()),
+        Err(Error::NoSuchContainer(_)) => Err(no_archive()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn no_archive() -> Refusal {
+    Refusal::new(StatusCode::PRECONDITION_FAILED)
+}
+
+/// Deletes an object of a container with an archive, or brings back what it was before.
+pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<(), Refusal> {
+    let client = &call.gateway.client;
+    let account = &place.account.name;
+    let found = match call.head_of(place).await {
+        Ok(object) => Some(object),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => None,
+        Err(refusal) => return Err(refusal),
+    };
+    match archive.mode {
+        Mode::History => {
+            if let Some(object) = &found {
+                archive_one(call, archive, place, object).await?;
+            }
+            let name = archived_name(place.object, time::now_micros())?;
+            let mark = client
+                .put_object(account, &archive.container, &name, "")
+                .autocreate(false)
+                .md5(true)
+                .mime_type(DELETED);
+            match mark.await {
+                Err(Error::NoSuchContainer(_)) => return Err(no_archive()),
+                marked => marked?,
+            };
+            client.delete_object(account, place.container, place.object).await?;
+            Ok(())
+        }
+        Mode::Stack => {
+            let list = client
+                .list_objects(account, &archive.container)
+                .prefix(prefix(place.object))
+                .reverse(true)
+                .limit(PAGE);
+            let page = match list.await {
+                Err(Error::NoSuchContainer(_)) => Vec::new(),
+                page => page?.items,
+            };
+            let entries = page.into_iter().filter_map(|item| match item {
+                ListedName::Entry(entry) => Some(entry),
+                ListedName::Prefix(_) => None,
+            });
+            for entry in entries {
+                if entry.mime_type == DELETED {
+                    // Before what is there now there was nothing.
+                    if found.is_some() {
+                        break;
+                    }
+                    remove(call, archive, place, &entry).await?;
+                    continue;
+                }
+                let restored = client
+                    .link_object(account, &archive.container, &entry.name)
+                    .version(entry.version)
+                    .to(account, place.container, place.object)
+                    .delete_at(entry.delete_at)
+                    .await;
+                match restored {
+                    // Somebody else brought it back.
+                    Err(Error::NoSuchObject(_)) => continue,
+                    restored => restored?,
+                };
+                return remove(call, archive, place, &entry).await;
+            }
+            client.delete_object(account, place.container, place.object).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn remove(
+    call: &Call,
+    archive: &Archive,
+    place: Place<'_>,
+    entry: &ObjectEntry,
+) -> Result<(), Refusal> {
+    let client = &call.gateway.client;
+    let delete = client.delete_object(&place.account.name, &archive.container, &entry.name);
+    match delete.await {
+        Ok(_) | Err(Error::NoSuchObject(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn an_archive_is_one_or_the_other() {
+        let changed = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            let mut changes = Changes::new();
+            change(&pairs.collect(), &mut changes).map(|()| changes).map_err(|r| r.status.as_u16())
+        };
+        let key = |name: &str| metadata::own_key(name);
+        let (stack, history) = (key("x-versions-location"), key("x-history-location"));
+        let expected = [(stack.clone(), Some("a b".to_owned())), (history.clone(), None)];
+        assert_eq!(changed(&[("x-versions-location", "a%20b")]), Ok(expected.into()));
+        assert_eq!(changed(&[("x-versions-location", "")]), Ok([(stack, None)].into()));
+        assert_eq!(changed(&[("x-remove-history-location", "x")]), Ok([(history, None)].into()));
+        let both = [("x-versions-location", "a"), ("x-history-location", "b")];
+        assert_eq!(changed(&both), Err(400));
+        assert_eq!(changed(&[("x-versions-location", "a/b")]), Err(400));
+        assert_eq!(changed(&[]), Ok(Changes::new()));
+    }
+}
