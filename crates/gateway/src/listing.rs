@@ -223,7 +223,8 @@ pub struct Listed<'a> {
 impl<'a> Listed<'a> {
     /// Takes a media type apart.
     pub fn of(kept: &'a str) -> Self {
-        let (mime_type, parameters) = match kept.find(";swift_") {
+        let ours = [";swift_bytes=", ";swift_etag=", ";swift_link="];
+        let (mime_type, parameters) = match ours.iter().filter_map(|name| kept.find(name)).min() {
             Some(at) => kept.split_at(at),
             None => (kept, ""),
         };

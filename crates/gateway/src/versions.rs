@@ -13,7 +13,7 @@ use crate::{
     refusal::{Outcome, Refusal},
     time,
 };
-use client::{Container, Error, Object, ObjectEntry, Properties, Stored, Version};
+use client::{Container, Error, ListedName, Object, ObjectEntry, Properties, Stored, Version};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// Where a container keeps whether its versions are enabled.
@@ -232,6 +232,25 @@ pub async fn restore(call: &Call, state: State, version: Version) -> Outcome {
     Ok(response)
 }
 
+/// The most versions that are looked at for one that would show.
+const LOOKED_AT: u32 = 100;
+
+/// Whether a version, which is the latest, hides another with a content.
+async fn hides_others(call: &Call, place: Place<'_>, version: Version) -> Result<bool, Refusal> {
+    let client = &call.gateway.client;
+    let list = client
+        .list_objects(&place.account.name, place.container)
+        .prefix(place.object.as_str())
+        .versions(true)
+        .limit(LOOKED_AT);
+    let others = list.await?.items.into_iter().filter_map(|item| match item {
+        ListedName::Entry(entry) if entry.name == *place.object => Some(entry),
+        _ => None,
+    });
+    let mut others = others.filter(|entry| entry.version != version);
+    Ok(others.any(|entry| !entry.marker))
+}
+
 /// `DELETE`, of the latest version or the one that is named, in a container with versions.
 pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
     let place = call.place()?;
@@ -250,7 +269,9 @@ pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
         Named::Exactly(version) => {
             if latest.as_ref().filter(is_live).is_some_and(|o| o.entry.version == version) {
                 // What is older does not come back by this: it is hidden first.
-                delete().await?;
+                if hides_others(call, place, version).await? {
+                    delete().await?;
+                }
                 metadata::set(headers, "x-object-current-version-id", NULL);
             } else if let Some(latest) = &latest {
                 let current = id(&latest.entry, is_versioned(latest));
@@ -275,11 +296,18 @@ pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
                 });
             };
             check(named, found)?;
-            let deleted = delete().await?;
             if !is_versioned(found) && (state == State::Disabled || named == Named::Null) {
+                if hides_others(call, place, found.entry.version).await? {
+                    delete().await?;
+                }
                 remove(call, place, found.entry.version).await?;
-                metadata::set(headers, "x-object-version-id", NULL);
-            } else if state == State::Enabled {
+                if named == Named::Null {
+                    metadata::set(headers, "x-object-version-id", NULL);
+                }
+                return Ok(response);
+            }
+            let deleted = delete().await?;
+            if state == State::Enabled {
                 let id = time::swift(deleted.version.0);
                 metadata::set(headers, "x-object-version-id", &id);
             }
