@@ -58,6 +58,7 @@ pub async fn serve(
     };
     let response = route::answer(&gateway, &front, request).await;
     let (mut parts, body) = response.into_parts();
+    note.whole = body.is_end_stream();
     for name in ["x-trans-id", "x-openstack-request-id"] {
         metadata::set(&mut parts.headers, name, &front.transaction);
     }
@@ -113,8 +114,8 @@ impl Drop for Note {
             path = %self.path,
             status = self.status.as_u16(),
             bytes = self.bytes,
-            first_ms = first.as_secs_f64() * 1e3,
-            total_ms = total.as_secs_f64() * 1e3,
+            first_us = first.as_micros() as u64,
+            total_us = total.as_micros() as u64,
             whole = self.whole,
         );
     }

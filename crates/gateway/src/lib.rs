@@ -11,8 +11,12 @@
 //! - `caller`, `acl`, `authorize`: who may do what; `tempauth`: getting a token.
 //! - `account`, `container`, `object`, `copy`: what the API does; `listing`, `content`,
 //!   `metadata`, `range`, `condition`, `path`, `query`, `time`, `limits`: its forms.
+//! - `expiry`, `quota`, `versions`, `history`: what else Swift has; `info` tells of all of it.
 //! - `refusal`: the one table from errors to statuses.
 #![forbid(unsafe_code)]
+
+#[doc = include_str!("../SWIFT.md")]
+pub mod swift {}
 
 mod account;
 mod acl;
