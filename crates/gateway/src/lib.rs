@@ -8,7 +8,8 @@
 //!
 //! - `front`: connections, time-outs, the access log; `server`: accepting until told to stop.
 //! - `route`: from a request to who answers it; `call`: one request below `/v1`.
-//! - `caller`, `acl`, `authorize`: who may do what; `tempauth`: getting a token.
+//! - `caller`, `acl`, `authorize`: who may do what; `tempauth`, `keystone`: getting
+//!   a token.
 //! - `account`, `container`, `object`, `copy`: what the API does; `listing`, `content`,
 //!   `metadata`, `range`, `condition`, `path`, `query`, `time`, `limits`: its forms.
 //! - `refusal`: the one table from errors to statuses.
@@ -28,6 +29,7 @@ mod expiry;
 mod front;
 mod gateway;
 mod info;
+mod keystone;
 mod limits;
 mod listing;
 mod memory;

@@ -7,7 +7,7 @@ use crate::{
     container,
     front::Front,
     gateway::Gateway,
-    info, object,
+    info, keystone, object,
     path::Target,
     payload::Payload,
     query::Query,
@@ -53,6 +53,9 @@ async fn dispatch(
         "/info" if reads => return info::answer(gateway).await,
         "/info" => return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED)),
         _ => {}
+    }
+    if keystone::has(path) {
+        return keystone::answer(gateway, front, parts, payload.as_mut()).await;
     }
     if let Some(rest) = below(path, "/auth") {
         return tempauth::answer(gateway, method, rest, headers, &front.base).await;
