@@ -12,6 +12,8 @@
 //!   a token.
 //! - `account`, `container`, `object`, `copy`: what the API does; `listing`, `content`,
 //!   `metadata`, `range`, `condition`, `path`, `query`, `time`, `limits`: its forms.
+//! - `tempurl`, `formpost`, with `signature` and `multipart`: rights that URLs and forms carry;
+//!   `staticweb`: containers as web sites; `cors`: what pages of other sites may.
 //! - `refusal`: the one table from errors to statuses.
 #![forbid(unsafe_code)]
 
@@ -25,7 +27,9 @@ mod config;
 mod container;
 mod content;
 mod copy;
+mod cors;
 mod expiry;
+mod formpost;
 mod front;
 mod gateway;
 mod info;
@@ -34,6 +38,7 @@ mod limits;
 mod listing;
 mod memory;
 mod metadata;
+mod multipart;
 mod object;
 mod path;
 mod payload;
@@ -43,7 +48,10 @@ mod range;
 mod refusal;
 mod route;
 mod server;
+mod signature;
+mod staticweb;
 mod tempauth;
+mod tempurl;
 mod time;
 mod versions;
 

@@ -19,27 +19,38 @@ const IGNORED_TIME: Duration = Duration::from_secs(1);
 /// The body of a request.
 pub struct Payload {
     body: Option<Incoming>,
+    /// What there is instead of it.
+    made: Option<Frames>,
     idle: Duration,
     /// Whether the client waits to be asked for it.
     expected: bool,
 }
 
-type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
+/// Bytes as they come.
+pub type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 impl Payload {
     /// A body that must not stop for longer than `idle`. `expected` is whether the client waits
     /// for `100 Continue` before it sends.
     pub fn new(body: Incoming, idle: Duration, expected: bool) -> Self {
-        Self { body: Some(body), idle, expected }
+        Self { body: Some(body), made: None, idle, expected }
     }
 
     /// No body.
     pub fn none() -> Self {
-        Self { body: None, idle: Duration::ZERO, expected: false }
+        Self { body: None, made: None, idle: Duration::ZERO, expected: false }
+    }
+
+    /// What somebody here makes of another body.
+    pub fn made(frames: Frames) -> Self {
+        Self { made: Some(frames), ..Self::none() }
     }
 
     /// The bytes as they come.
     pub fn frames(&mut self) -> Frames {
+        if let Some(made) = self.made.take() {
+            return made;
+        }
         let Some(body) = self.body.take() else { return Box::pin(futures::stream::empty()) };
         let idle = self.idle;
         let frames = BodyStream::new(body);
