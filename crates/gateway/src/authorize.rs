@@ -49,6 +49,11 @@ impl Call {
         container: Option<&ContainerName>,
         in_object: bool,
     ) -> Result<Authority, Refusal> {
+        if let Caller::Signed(grant) = &self.caller {
+            let covers = grant.covers(method, account, container, in_object);
+            let authority = covers.then_some(Authority { owner: false });
+            return authority.ok_or_else(|| self.denied(account));
+        }
         let mut question = Question {
             method,
             account,
@@ -71,7 +76,7 @@ impl Call {
         };
         question.container = list.as_ref();
         let grants = match self.caller {
-            Caller::Anonymous => None,
+            Caller::Anonymous | Caller::Signed(_) => None,
             Caller::User(_) => account_acl(&self.gateway, account).await?,
         };
         question.grants = grants.as_ref();
@@ -82,7 +87,7 @@ impl Call {
     pub fn denied(&self, account: &Account) -> Refusal {
         match self.caller {
             Caller::User(_) => Refusal::new(StatusCode::FORBIDDEN),
-            Caller::Anonymous => unauthorized(&account.to_string()),
+            Caller::Anonymous | Caller::Signed(_) => unauthorized(&account.to_string()),
         }
     }
 }

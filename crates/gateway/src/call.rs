@@ -16,6 +16,8 @@ pub struct Call {
     pub method: Method,
     /// To what.
     pub target: Target,
+    /// The path as it came, escaped.
+    pub path: String,
     /// The query.
     pub query: Query,
     /// The headers.
@@ -33,6 +35,23 @@ pub struct Call {
 }
 
 impl Call {
+    /// A further request of the same caller, without a body and a query.
+    pub fn further(&self, method: Method, target: Target) -> Self {
+        Self {
+            gateway: self.gateway.clone(),
+            method,
+            path: target.url_path(),
+            target,
+            query: Query::default(),
+            headers: self.headers.clone(),
+            body: Payload::none(),
+            caller: self.caller.clone(),
+            base: self.base.clone(),
+            remote: self.remote,
+            transaction: self.transaction.clone(),
+        }
+    }
+
     /// The account's name in the store.
     pub fn account(&self) -> &AccountName {
         &self.target.account.name

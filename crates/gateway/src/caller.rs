@@ -3,6 +3,7 @@
 use crate::{
     acl::{AccountAcl, ContainerAcl, Level},
     path::{Account, Prefix},
+    signature::Grant,
 };
 use client::{Role, UserName};
 use http::Method;
@@ -18,6 +19,8 @@ pub enum Caller {
     Anonymous,
     /// A user who showed a token.
     User(KnownUser),
+    /// Somebody with a signature of the owner's.
+    Signed(Grant),
 }
 
 /// A user who showed a token.
@@ -100,7 +103,7 @@ impl Caller {
     pub fn may(&self, question: &Question<'_>) -> Decision {
         let user = match self {
             Self::User(user) => Some(user),
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Signed(_) => None,
         };
         let groups = user.map(KnownUser::groups).unwrap_or_default();
         if let Some(user) = user {

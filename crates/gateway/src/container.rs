@@ -120,7 +120,7 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
 }
 
 /// The entries of a container that are wanted.
-async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Row>, Refusal> {
+pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Row>, Refusal> {
     let row = |entry: &ObjectEntry| if versions { version_row(entry) } else { object_row(entry) };
     let after = call.query.filled("version_marker").filter(|_| versions);
     let after = after

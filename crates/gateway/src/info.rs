@@ -1,6 +1,6 @@
 //! `/info`: what this gateway can do.
 
-use crate::{gateway::Gateway, limits, refusal::Outcome};
+use crate::{gateway::Gateway, limits, refusal::Outcome, signature, tempurl};
 use http::{HeaderValue, Response, header};
 use serde_json::json;
 use transport::full_body;
@@ -40,6 +40,16 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
         "object_versioning": {},
         "versioned_writes": { "allowed_flags": ["x-versions-location", "x-history-location"] },
         "tempauth": { "account_acls": true },
+        "tempurl": {
+            "methods": tempurl::METHODS,
+            "allowed_digests": signature::DIGESTS,
+            "incoming_remove_headers": tempurl::INCOMING_REMOVED,
+            "incoming_allow_headers": [],
+            "outgoing_remove_headers": [format!("{}*", tempurl::OUTGOING_REMOVED)],
+            "outgoing_allow_headers": [format!("{}*", tempurl::OUTGOING_ALLOWED)],
+        },
+        "formpost": { "allowed_digests": signature::DIGESTS },
+        "staticweb": {},
         "container_quotas": {},
         "account_quotas": {},
     });

@@ -8,10 +8,13 @@
 //!
 //! - `front`: connections, time-outs, the access log; `server`: accepting until told to stop.
 //! - `route`: from a request to who answers it; `call`: one request below `/v1`.
-//! - `caller`, `acl`, `authorize`: who may do what; `tempauth`: getting a token.
+//! - `caller`, `acl`, `authorize`: who may do what; `tempauth`, `keystone`: getting
+//!   a token.
 //! - `account`, `container`, `object`, `copy`: what the API does; `listing`, `content`,
 //!   `metadata`, `range`, `condition`, `path`, `query`, `time`, `limits`: its forms.
 //! - `expiry`, `quota`, `versions`, `history`: what else Swift has; `info` tells of all of it.
+//! - `tempurl`, `formpost`, with `signature` and `multipart`: rights that URLs and forms carry;
+//!   `staticweb`: containers as web sites; `cors`: what pages of other sites may.
 //! - `refusal`: the one table from errors to statuses.
 #![forbid(unsafe_code)]
 
@@ -28,15 +31,19 @@ mod config;
 mod container;
 mod content;
 mod copy;
+mod cors;
 mod expiry;
+mod formpost;
 mod front;
 mod gateway;
 mod history;
 mod info;
+mod keystone;
 mod limits;
 mod listing;
 mod memory;
 mod metadata;
+mod multipart;
 mod object;
 mod path;
 mod payload;
@@ -46,7 +53,10 @@ mod range;
 mod refusal;
 mod route;
 mod server;
+mod signature;
+mod staticweb;
 mod tempauth;
+mod tempurl;
 mod time;
 mod versions;
 

@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt};
 use http_body::Body as _;
 use http_body_util::BodyStream;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use std::{pin::Pin, time::Duration};
 
 /// Bytes of a body that nobody reads, which are still taken from a client, so that it hears the
@@ -19,27 +20,38 @@ const IGNORED_TIME: Duration = Duration::from_secs(1);
 /// The body of a request.
 pub struct Payload {
     body: Option<Incoming>,
+    /// What there is instead of it.
+    made: Mutex<Option<Frames>>,
     idle: Duration,
     /// Whether the client waits to be asked for it.
     expected: bool,
 }
 
-type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
+/// Bytes as they come.
+pub type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 impl Payload {
     /// A body that must not stop for longer than `idle`. `expected` is whether the client waits
     /// for `100 Continue` before it sends.
     pub fn new(body: Incoming, idle: Duration, expected: bool) -> Self {
-        Self { body: Some(body), idle, expected }
+        Self { body: Some(body), made: Mutex::default(), idle, expected }
     }
 
     /// No body.
     pub fn none() -> Self {
-        Self { body: None, idle: Duration::ZERO, expected: false }
+        Self { body: None, made: Mutex::default(), idle: Duration::ZERO, expected: false }
+    }
+
+    /// What somebody here makes of another body.
+    pub fn made(frames: Frames) -> Self {
+        Self { made: Mutex::new(Some(frames)), ..Self::none() }
     }
 
     /// The bytes as they come.
     pub fn frames(&mut self) -> Frames {
+        if let Some(made) = self.made.get_mut().take() {
+            return made;
+        }
         let Some(body) = self.body.take() else { return Box::pin(futures::stream::empty()) };
         let idle = self.idle;
         let frames = BodyStream::new(body);

@@ -10,6 +10,8 @@ use transport::{Body, full_body};
 pub struct Refusal {
     /// The status.
     pub status: StatusCode,
+    /// Whether what is said is a page.
+    html: bool,
     /// What is said; the status' own words otherwise.
     text: Option<Cow<'static, str>>,
     /// Further headers.
@@ -22,12 +24,17 @@ pub type Outcome<T = Response<Body>> = Result<T, Refusal>;
 impl Refusal {
     /// With the status' own words.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, text: None, headers: Vec::new() }
+        Self { status, html: true, text: None, headers: Vec::new() }
     }
 
     /// With words of its own.
     pub fn says(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: Some(text.into()), headers: Vec::new() }
+        Self { status, html: false, text: Some(text.into()), headers: Vec::new() }
+    }
+
+    /// With a page of its own.
+    pub fn page(status: StatusCode, page: String) -> Self {
+        Self { html: true, ..Self::says(status, page) }
     }
 
     /// 400 with words.
@@ -54,6 +61,7 @@ impl Refusal {
     /// The answer.
     pub fn into_response(self) -> Response<Body> {
         let text = match self.text {
+            Some(page) if self.html => page.into_owned(),
             // What is said may quote the client.
             Some(text) => crate::listing::escape_xml(&text),
             None => {

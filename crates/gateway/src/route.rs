@@ -4,15 +4,15 @@ use crate::{
     account,
     call::Call,
     caller::Caller,
-    container,
+    container, cors, formpost,
     front::Front,
     gateway::Gateway,
-    info, object,
+    info, keystone, object,
     path::Target,
     payload::Payload,
     query::Query,
     refusal::{Outcome, Refusal},
-    tempauth,
+    staticweb, tempauth, tempurl,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -51,8 +51,17 @@ async fn dispatch(
             return Ok(response);
         }
         "/info" if reads => return info::answer(gateway).await,
+        "/info" if *method == Method::OPTIONS => {
+            let mut response = container::empty(StatusCode::OK);
+            let allowed = HeaderValue::from_static("HEAD, GET, OPTIONS");
+            response.headers_mut().insert(header::ALLOW, allowed);
+            return Ok(response);
+        }
         "/info" => return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED)),
         _ => {}
+    }
+    if keystone::has(path) {
+        return keystone::answer(gateway, front, parts, payload.as_mut()).await;
     }
     if let Some(rest) = below(path, "/auth") {
         return tempauth::answer(gateway, method, rest, headers, &front.base).await;
@@ -64,27 +73,81 @@ async fn dispatch(
         return Err(Refusal::says(StatusCode::PRECONDITION_FAILED, "Bad URL"));
     }
     let target = Target::parse(rest.trim_start_matches('/'))?;
-    let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-    let caller = match gateway.known_user(headers).await? {
-        Some(user) => Caller::User(user),
-        None => Caller::Anonymous,
+    let known = ["GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS"];
+    if !known.contains(&method.as_str()) {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if *method == Method::OPTIONS {
+        return cors::options(gateway, &target, headers).await;
+    }
+    let outcome = of_target(gateway, front, parts, target.clone(), payload).await;
+    let mut response = outcome.unwrap_or_else(Refusal::into_response);
+    cors::allow(gateway, &target, headers, response.headers_mut()).await;
+    Ok(response)
+}
+
+/// Answers a request to an account, a container or an object.
+async fn of_target(
+    gateway: &Gateway,
+    front: &Front,
+    parts: &http::request::Parts,
+    target: Target,
+    payload: &mut Option<Payload>,
+) -> Outcome {
+    let (method, headers) = (&parts.method, &parts.headers);
+    let mut query = Query::parse(parts.uri.query().unwrap_or_default())?;
+    let form = formpost::boundary(method, headers);
+    let signed = match form {
+        Some(_) => None,
+        None => tempurl::check(gateway, method, headers, &target, &query, front.remote).await?,
+    };
+    let mut headers = headers.clone();
+    let caller = match &signed {
+        Some(url) => {
+            // What is not signed is not asked.
+            query = Query::default();
+            for name in tempurl::INCOMING_REMOVED {
+                headers.remove(name);
+            }
+            Caller::Signed(url.grant.clone())
+        }
+        None if form.is_some() => Caller::Anonymous,
+        None => match gateway.known_user(&headers).await? {
+            Some(user) => Caller::User(user),
+            None => Caller::Anonymous,
+        },
     };
     let call = Call {
         gateway: gateway.clone(),
         method: method.clone(),
         target,
+        path: parts.uri.path().to_owned(),
         query,
-        headers: headers.clone(),
+        headers,
         body: payload.take().unwrap_or_else(Payload::none),
         caller,
         base: front.base.clone(),
         remote: front.remote,
         transaction: front.transaction.clone(),
     };
-    let known = ["GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS"];
-    if !known.contains(&call.method.as_str()) {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED));
+    if let Some(boundary) = form {
+        return formpost::answer(call, &boundary).await;
     }
+    let Some(url) = signed else {
+        return match staticweb::applies(&call) {
+            true => staticweb::answer(call).await,
+            false => answer_call(call).await,
+        };
+    };
+    let path = call.plain_path()?;
+    let mut response = answer_call(call).await?;
+    let status = response.status();
+    url.dress(status, response.headers_mut(), &path);
+    Ok(response)
+}
+
+/// Does what a call asks.
+pub async fn answer_call(call: Call) -> Outcome {
     match (&call.target.container, &call.target.object) {
         (_, Some(_)) => object::answer(call).await,
         (Some(_), None) => container::answer(call).await,

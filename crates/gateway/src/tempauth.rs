@@ -4,6 +4,7 @@ use crate::{
     authorize::unauthorized,
     caller::KnownUser,
     gateway::{Gateway, Inner},
+    keystone::cdn_url,
     path::{Account, Prefix, escape},
     refusal::{Outcome, Refusal},
     time,
@@ -142,7 +143,7 @@ pub async fn answer(
     let path = escape(&format!("{}{}", Prefix::Auth.as_str(), login.account.owner));
     for (name, text) in [
         ("x-storage-url", format!("{base}/v1/{path}")),
-        ("x-cdn-management-url", format!("{base}/cdn/v1/{path}")),
+        ("x-cdn-management-url", cdn_url(base, &login.account)),
         ("x-auth-token", token.clone()),
         ("x-storage-token", token),
         ("x-auth-token-expires", left.to_string()),
