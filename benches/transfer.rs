@@ -8,8 +8,10 @@
 //! round alternates, and ratios are medians over the rounds of the ratio within a round: rates
 //! drift with the machine. CPU time is that of all processes, per 10^9 bytes of content.
 //!
-//! Environment: `TRANSFER_MIB` (256; the object of a single stream, each of eight has a quarter
-//! of it), `TRANSFER_ROUNDS` (3), `TRANSFER_ONLY` (rows to measure, such as `GET EC63`), `TMPDIR`
+//! The rows `MD5` are PUTs that compute the MD5 too, beside PUTs that do not.
+//!
+//! Environment: `TRANSFER_MIB` (256; the object of a single stream, several have twice as much
+//! together), `TRANSFER_ROUNDS` (3), `TRANSFER_ONLY` (rows to measure, such as `GET EC63`), `TMPDIR`
 //! (where chunks are kept).
 #![allow(clippy::print_stdout)]
 
@@ -27,9 +29,22 @@ use futures::{StreamExt, future::try_join_all};
 use std::{path::PathBuf, time::Instant};
 
 const POLICIES: [(&str, usize, usize); 2] = [("EC42", 4, 2), ("EC63", 6, 3)];
-const STREAMS: [usize; 2] = [1, 8];
+const STREAMS: [usize; 3] = [1, 8, 32];
 /// Objects are whole stripes of both policies.
 const WHOLE_STRIPES: usize = 12 * floor::BLOCK;
+
+/// What is done with objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Put,
+    Get,
+    /// A PUT with its MD5.
+    Md5,
+}
+
+impl Operation {
+    const ALL: [Self; 3] = [Self::Put, Self::Get, Self::Md5];
+}
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -76,9 +91,10 @@ async fn run() -> anyhow::Result<()> {
     for (policy, data, parity) in POLICIES {
         for streams in STREAMS {
             let row = Row { policy, data, parity, streams };
-            let wanted = ["PUT", "GET"].map(|operation| row.name(operation).contains(&only));
-            if wanted.contains(&true) {
-                bench.row(&row, &content, rounds, wanted).await?;
+            let mut wanted = Operation::ALL.to_vec();
+            wanted.retain(|operation| row.name(*operation).contains(&only));
+            if !wanted.is_empty() {
+                bench.row(&row, &content, rounds, &wanted).await?;
             }
         }
     }
@@ -108,13 +124,18 @@ struct Row {
 }
 
 impl Row {
-    fn name(&self, operation: &str) -> String {
+    fn name(&self, operation: Operation) -> String {
+        let operation = match operation {
+            Operation::Put => "PUT",
+            Operation::Get => "GET",
+            Operation::Md5 => "MD5",
+        };
         format!("{operation} {} {}", self.policy, self.streams)
     }
 
     /// The contents of this row's objects: different parts of one.
     fn contents(&self, content: &Bytes) -> Vec<Bytes> {
-        let bytes = if self.streams == 1 { content.len() } else { content.len() / 4 };
+        let bytes = content.len().min(content.len() * 2 / self.streams);
         let bytes = (bytes / WHOLE_STRIPES).max(1) * WHOLE_STRIPES;
         let most = content.len().saturating_sub(bytes);
         let start = |n: usize| most * n / self.streams;
@@ -149,23 +170,29 @@ impl Bench {
         row: &Row,
         content: &Bytes,
         rounds: usize,
-        wanted: [bool; 2],
+        wanted: &[Operation],
     ) -> anyhow::Result<()> {
         let contents = row.contents(content);
-        let mut turns: [Vec<[Turn; 2]>; 2] = Default::default();
+        let mut turns: [Vec<[Turn; 2]>; 3] = Default::default();
         for round in 0..=rounds {
             let name = |n: usize| format!("{}-{}-{round}-{n}", row.policy, row.streams);
             let names: Vec<String> = (0..row.streams).map(name).collect();
-            for (operation, turns) in turns.iter_mut().enumerate() {
-                if operation == 1 && !wanted[1] {
+            for (operation, turns) in Operation::ALL.into_iter().zip(&mut turns) {
+                // What is fetched must have been stored.
+                if operation != Operation::Put && !wanted.contains(&operation) {
                     continue;
                 }
                 let [mut ours, mut floors] = [None, None];
                 for turn in 0..2 {
                     if (turn + round) % 2 == 0 {
-                        ours = Some(self.ours(row, operation == 0, &names, &contents).await?);
+                        ours = Some(self.ours(row, operation, &names, &contents).await?);
                     } else {
-                        floors = Some(self.floor(row, operation == 0, &names, &contents).await?);
+                        floors = Some(match operation {
+                            Operation::Md5 => {
+                                self.ours(row, Operation::Put, &names, &contents).await?
+                            }
+                            _ => self.floor(row, operation, &names, &contents).await?,
+                        });
                     }
                 }
                 // The first round opens connections and files, and is not counted.
@@ -180,8 +207,8 @@ impl Bench {
             chunks::forget(&self.directory)?;
             self.floor.forget(&names, row.data + row.parity)?;
         }
-        for ((operation, turns), wanted) in ["PUT", "GET"].into_iter().zip(&turns).zip(wanted) {
-            if wanted {
+        for (operation, turns) in Operation::ALL.into_iter().zip(&turns) {
+            if wanted.contains(&operation) {
                 print_row(&row.name(operation), turns);
             }
         }
@@ -192,18 +219,21 @@ impl Bench {
     async fn ours(
         &self,
         row: &Row,
-        put: bool,
+        operation: Operation,
         names: &[String],
         contents: &[Bytes],
     ) -> anyhow::Result<Turn> {
         let servers = [Some(self.cluster.chunk_pid()), Some(self.cluster.meta_pid())];
         measure(contents, servers, async {
-            if put {
-                let put = |(name, content): (&String, &Bytes)| self.put(row, name, content.clone());
-                try_join_all(names.iter().zip(contents).map(put).map(task)).await?;
-            } else {
+            let objects = names.iter().zip(contents);
+            if operation == Operation::Get {
                 let get = |(name, content): (&String, &Bytes)| self.get(name, content.len());
-                try_join_all(names.iter().zip(contents).map(get).map(task)).await?;
+                try_join_all(objects.map(get).map(task)).await?;
+            } else {
+                let md5 = operation == Operation::Md5;
+                let put =
+                    |(name, content): (&String, &Bytes)| self.put(row, name, content.clone(), md5);
+                try_join_all(objects.map(put).map(task)).await?;
             }
             Ok(())
         })
@@ -213,7 +243,7 @@ impl Bench {
     async fn floor(
         &self,
         row: &Row,
-        put: bool,
+        operation: Operation,
         names: &[String],
         contents: &[Bytes],
     ) -> anyhow::Result<Turn> {
@@ -221,7 +251,12 @@ impl Bench {
         measure(contents, [pid, None], async {
             let stream = |(name, content): (&String, &Bytes)| {
                 let object = self.floor.object(name, row.data, row.parity, content.clone());
-                async move { if put { object.put().await } else { object.get().await } }
+                async move {
+                    match operation {
+                        Operation::Get => object.get().await,
+                        _ => object.put().await,
+                    }
+                }
             };
             try_join_all(names.iter().zip(contents).map(stream).map(task)).await?;
             Ok(())
@@ -234,12 +269,13 @@ impl Bench {
         row: &Row,
         name: &str,
         content: Bytes,
+        md5: bool,
     ) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
         let (client, name, policy) = (self.client.clone(), name.to_owned(), row.policy);
         async move {
             let (account, container, object) = place(&name)?;
             let put = client.put_object(&account, &container, &object, content);
-            let stored = put.policy(policy.parse()?).await?;
+            let stored = put.policy(policy.parse()?).md5(md5).await?;
             ensure!(stored.dropped == 0, "chunks were lost: {:?}", stored.failures);
             Ok(())
         }

@@ -11,6 +11,7 @@ use crate::{
     servers::ChunkServers,
     session::{Identity, Session},
 };
+use checksum::Hashers;
 use model::{UserKey, UserName};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -29,8 +30,16 @@ pub(crate) struct Inner {
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) servers: Arc<ChunkServers>,
     pub(crate) memory: Memory,
+    hashers: Option<Hashers>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) names: Arc<Names>,
+}
+
+impl Inner {
+    /// What computes MD5. Its threads start with the first that is wanted.
+    pub(crate) fn hashers(&self) -> Hashers {
+        self.hashers.clone().unwrap_or_else(Hashers::of_the_process)
+    }
 }
 
 impl Client {
@@ -43,6 +52,7 @@ impl Client {
             random: Random::of_the_system(),
             deadline: DEFAULT_DEADLINE,
             memory: None,
+            hashers: None,
         }
     }
 
@@ -62,6 +72,7 @@ impl Client {
                 metadata: Arc::new(inner.metadata.until(deadline.into())),
                 servers: inner.servers.clone(),
                 memory: inner.memory.clone(),
+                hashers: inner.hashers.clone(),
                 counters: inner.counters.clone(),
                 names: inner.names.clone(),
             }),
@@ -82,6 +93,7 @@ pub struct ClientBuilder {
     random: Random,
     deadline: Duration,
     memory: Option<u64>,
+    hashers: Option<Hashers>,
 }
 
 impl ClientBuilder {
@@ -138,6 +150,12 @@ impl ClientBuilder {
         self
     }
 
+    /// What computes the MD5 of uploads; threads that all clients of a process share otherwise.
+    pub fn hashers(mut self, hashers: Hashers) -> Self {
+        self.hashers = Some(hashers);
+        self
+    }
+
     /// The client; it connects when it is first used.
     ///
     /// # Errors
@@ -162,7 +180,9 @@ impl ClientBuilder {
         let memory = self.memory.map_or_else(Memory::of_the_process, Memory::new);
         let metadata = Arc::new(metadata);
         let names = Arc::default();
-        Ok(Client { inner: Arc::new(Inner { metadata, servers, memory, counters, names }) })
+        let hashers = self.hashers;
+        let inner = Inner { metadata, servers, memory, hashers, counters, names };
+        Ok(Client { inner: Arc::new(inner) })
     }
 
     /// The client, after a metadata node has answered.

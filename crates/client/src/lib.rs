@@ -132,6 +132,7 @@ pub use timings::{Stages, Timings};
 pub use truncate::{TruncateObject, Truncated};
 pub use user::Users;
 
+pub use checksum::Hashers;
 pub use model::{
     Account, AccountName, Administrative, BlobId, Body, ChunkName, ClusterId, ClusterMap,
     Container, ContainerEntry, ContainerId, ContainerName, ContentId, ErrorKind, Extent, Frozen,

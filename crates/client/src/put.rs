@@ -178,7 +178,8 @@ impl PutObject {
         self
     }
 
-    /// Computes the MD5 too and makes it the entity tag. It is the slowest part of a write.
+    /// Computes the MD5 too and makes it the entity tag. Other threads do it, of all uploads
+    /// together, but no upload is faster than its own MD5: 0.6 to 0.8 GB/s.
     pub fn md5(mut self, md5: bool) -> Self {
         self.upload.md5 = md5;
         self

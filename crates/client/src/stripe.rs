@@ -5,7 +5,6 @@ use crate::{Error, memory::Buffer};
 use bytes::Bytes;
 use erasure::Codec;
 use layout::{BLOCK_TAIL_BYTES, Geometry, Seed, Stripe, StripeSum, StripesHash};
-use md5::{Digest, Md5};
 use model::{BLOCK_BYTES, BlobId, MAX_WIDTH, Method};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -85,12 +84,24 @@ impl Filling {
 /// share and its sums.
 pub(crate) type Pieces = [Bytes; 2];
 
+/// The data of a stripe of `bytes` in order, without copying it out of the pieces.
+pub(crate) fn data(pieces: &[Pieces], method: Method, bytes: usize) -> impl Iterator<Item = Bytes> {
+    let stripe = Geometry::new(method).stripe(bytes as u64, 0);
+    let data = stripe.into_iter().flat_map(move |stripe| {
+        pieces
+            .iter()
+            .take(method.data())
+            .enumerate()
+            .map(move |(j, piece)| (piece, stripe.fragment(j)))
+    });
+    data.map(|([block, _], range)| block.slice(..range.len()))
+}
+
 /// Turns the stripes of a content into blocks, and hashes the content on the way.
 pub(crate) struct Encoder {
     method: Method,
     codec: Option<Codec>,
     hash: Box<blake3::Hasher>,
-    md5: Option<Md5>,
 }
 
 /// What changes with each metachunk.
@@ -108,7 +119,7 @@ impl MetachunkSums {
 }
 
 impl Encoder {
-    pub(crate) fn new(method: Method, md5: bool) -> Result<Self, Error> {
+    pub(crate) fn new(method: Method) -> Result<Self, Error> {
         let codec = match method {
             Method::Copies { .. } => None,
             Method::Erasure { .. } => Some(
@@ -116,14 +127,12 @@ impl Encoder {
                     .map_err(|error| Error::internal(error.to_string()))?,
             ),
         };
-        let md5 = md5.then(Md5::new);
-        Ok(Self { method, codec, hash: Box::new(blake3::Hasher::new()), md5 })
+        Ok(Self { method, codec, hash: Box::new(blake3::Hasher::new()) })
     }
 
-    /// BLAKE3 and MD5 of what was encoded so far.
-    pub(crate) fn digests(&self) -> (model::Hash, Option<[u8; 16]>) {
-        let md5 = self.md5.as_ref().map(|md5| md5.clone().finalize().into());
-        (model::Hash(*self.hash.finalize().as_bytes()), md5)
+    /// BLAKE3 of what was encoded so far.
+    pub(crate) fn digest(&self) -> model::Hash {
+        model::Hash(*self.hash.finalize().as_bytes())
     }
 
     /// Hashes, encodes and sums a stripe while it is in cache; gives each position's pieces.
@@ -146,9 +155,6 @@ impl Encoder {
         for (j, fragment) in area.chunks(PITCH).take(self.method.data()).enumerate() {
             let data = &fragment[..stripe.fragment(j).len()];
             self.hash.update(data);
-            if let Some(md5) = &mut self.md5 {
-                md5.update(data);
-            }
             crcs[j] = sum.push(data);
         }
         let stripe_crc = sum.finish();

@@ -5,9 +5,10 @@ use crate::{
     memory::Memory,
     row::{Placed, Row, RowContext},
     source::Source,
-    stripe::{Encoder, Filling, MetachunkSums, buffer_bytes},
+    stripe::{self, Encoder, Filling, MetachunkSums, buffer_bytes},
 };
 use bytes::Bytes;
+use checksum::Md5Stream;
 use futures::future::BoxFuture;
 use layout::{Footer, Geometry};
 use model::{AccountName, ContainerName, Hash, Metachunk, ObjectName, Policy, VolumeId};
@@ -46,7 +47,8 @@ pub(crate) struct Spec {
     pub(crate) container: ContainerName,
     pub(crate) object: ObjectName,
     pub(crate) policy: Policy,
-    pub(crate) md5: bool,
+    /// What computes the MD5, where one is wanted.
+    pub(crate) md5: Option<Md5Stream>,
     /// Bytes that must come, where the caller said so.
     pub(crate) length: Option<u64>,
     /// How long the source may be silent within a metachunk.
@@ -101,7 +103,7 @@ impl Writer {
     ) -> Result<Self, Error> {
         let stripe_bytes = Geometry::new(spec.policy.method).stripe_bytes();
         let window = STRIPES_IN_FLIGHT.max((BYTES_IN_FLIGHT / stripe_bytes) as usize);
-        let encoder = Encoder::new(spec.policy.method, spec.md5)?;
+        let encoder = Encoder::new(spec.policy.method)?;
         let done = Written {
             metachunks: Vec::new(),
             size: 0,
@@ -134,7 +136,10 @@ impl Writer {
             () = failed.cancelled() => return Err(self.context.take_error()),
             result = self.write_all(&mut source.reader) => result?,
         }
-        (self.done.hash, self.done.md5) = self.encoder.digests();
+        self.done.hash = self.encoder.digest();
+        if let Some(md5) = self.spec.md5 {
+            self.done.md5 = Some(md5.finish().await);
+        }
         Ok(self.done)
     }
 
@@ -249,9 +254,19 @@ impl Writer {
             // The one before ended while the source was silent in the middle of this stripe.
             None => self.begin().await?,
         };
-        current.bytes += filling.bytes() as u64;
+        let bytes = filling.bytes();
+        current.bytes += bytes as u64;
         let pieces = self.encoder.encode(filling, &mut current.sums, current.stripes)?;
+        let data = stripe::data(&pieces, self.spec.policy.method, bytes);
+        let data: Vec<Bytes> = data.filter(|_| self.spec.md5.is_some()).collect();
         current.row.push(pieces);
+        // It is hashed while it is sent. Until both are done it is in the stream's window, and so
+        // what waits here is bounded too.
+        for piece in data {
+            if let Some(md5) = &mut self.spec.md5 {
+                md5.update(piece).await;
+            }
+        }
         current.stripes += 1;
         let blocks = self.spec.policy.chunk_blocks;
         if current.stripes == blocks {

@@ -34,7 +34,7 @@ impl Writing<'_> {
             container: self.place.container.clone(),
             object: self.object.clone(),
             policy: prepared.policy.clone(),
-            md5,
+            md5: md5.then(|| self.client.hashers().md5()),
             length: source.size,
             stall: SOURCE_STALL,
         };

@@ -12,8 +12,8 @@ use crate::{
 };
 use bytes::Bytes;
 use client::{
-    AccountName, Client, ContainerName, Error, ErrorKind, ListedName, ObjectName, PolicyName,
-    Repaired, Role, Source, UserKey, UserName, Version, Versioning, VolumeId,
+    AccountName, Client, ContainerName, Error, ErrorKind, Hashers, ListedName, ObjectName,
+    PolicyName, Repaired, Role, Source, UserKey, UserName, Version, Versioning, VolumeId,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -115,6 +115,7 @@ impl Worker {
             .connector(Arc::new(SimConnect::flaky(site.flakiness.clone(), rng.fork("breaks"))))
             .random(Arc::new(move |buffer| random.lock().fill(buffer)))
             .deadline(if part == Part::LastLook { LAST_DEADLINE } else { DEADLINE })
+            .hashers(Hashers::inline())
             .upload_memory_bytes(64 << 20);
         let client = match part {
             Part::Operator => client.access_key(Site::key()),

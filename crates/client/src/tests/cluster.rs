@@ -12,6 +12,7 @@ use crate::{
     writer::{Placer, Spec, Writer, Written},
 };
 use bytes::Bytes;
+use checksum::Hashers;
 use chunk::{
     ChunkServer, Config, VolumeConfig,
     files::Paths,
@@ -242,7 +243,7 @@ impl Cluster {
             container: "stones".parse().unwrap(),
             object: "cairn".parse().unwrap(),
             policy: policy.clone(),
-            md5: self.md5,
+            md5: self.md5.then(|| Hashers::of_the_process().md5()),
             length: source.size,
             stall: Duration::from_millis(300),
         };

@@ -180,6 +180,7 @@ async fn a_silent_source_ends_its_metachunk_at_a_stripe() {
     let written = cluster.write(&policy, Source::stream(slow)).await.unwrap();
     let lengths: Vec<_> = written.metachunks.iter().map(|m| m.length / K64 as u64).collect();
     assert_eq!(lengths, [2, 2, 3], "{:?}", written.metachunks);
+    assert_eq!(written.md5.unwrap()[..], Md5::digest(&data)[..]);
     assert!(written.metachunks.iter().all(|m| m.durable() == 3), "{:?}", written.failures);
     let object = cluster.object(&policy, &written);
     let (read, damages) = cluster.read(&object, 0..data.len() as u64).await;

@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, account, container, content, object};
 use cairn_client::{
     ChunkState, Error, LocatedChunk, ObjectName, Source, Timings, TrustLevel, Versioning,
 };
+use md5::{Digest, Md5};
 
 const METACHUNK: usize = 256 * 1024;
 
@@ -164,5 +165,37 @@ async fn any_list_of_ranges_comes_in_its_order() {
         let bytes = download.await.unwrap().bytes().await.unwrap();
         assert!(bytes == expected, "{ranges:?}");
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_at_once_have_each_its_own_md5() {
+    let cluster = Cluster::start().await;
+    let (client, acme, stones) = (&cluster.client, account("acme"), container("stones"));
+    client.create_container(&acme, &stones).await.unwrap();
+    let all = content(2 * METACHUNK + 40 * 999);
+    let put = |n: usize| {
+        // Some are so short that they are hashed where they are.
+        let data = all.slice(n * 999..[1, 1000, METACHUNK, all.len()][n % 4].max(n * 999));
+        let policy = ["EC", "COPIES"][n % 2].parse().unwrap();
+        let (client, acme, stones) = (client.clone(), acme.clone(), stones.clone());
+        async move {
+            let (name, md5) = (object(&format!("o{n}")), hex::encode(Md5::digest(&data)));
+            let put = client.put_object(&acme, &stones, &name, data.clone()).policy(policy);
+            let stored = put.expect_etag(&md5).await.unwrap();
+            assert_eq!((stored.etag(), stored.size), (md5.clone(), data.len() as u64));
+            let shown = client.show_object(&acme, &stones, &name).await.unwrap();
+            assert_eq!(shown.entry.md5.map(hex::encode), Some(md5));
+        }
+    };
+    futures::future::join_all((0..40).map(|n| tokio::spawn(put(n))))
+        .await
+        .into_iter()
+        .for_each(|put| put.unwrap());
+
+    let wrong = client.put_object(&acme, &stones, &object("wrong"), all.clone());
+    let error = wrong.expect_etag(hex::encode(Md5::digest(b"another"))).await.unwrap_err();
+    assert!(matches!(error, Error::EtagMismatch { algorithm: "MD5", .. }), "{error:?}");
+    assert!(!client.head_object(&acme, &stones, &object("wrong")).await.unwrap());
     cluster.stop().await;
 }
