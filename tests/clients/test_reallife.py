@@ -244,9 +244,12 @@ def test_sixty_four_clients_at_once(server, container):
         size = str(sum(map(len, every.values())))
         head = connection.head_container(container)
         assert (head["x-container-object-count"], head["x-container-bytes-used"]) == (str(len(every)), size)
-        # Nothing else is in this account.
-        head = connection.head_account()
-        assert (head["x-account-object-count"], head["x-account-bytes-used"]) == (str(len(every)), size)
-        assert head["x-account-container-count"] == "1"
+        head, rows = connection.get_account()
+        mine = [(row["count"], row["bytes"]) for row in rows if row["name"] == container]
+        assert mine == [(len(every), int(size))]
+        # The account is what its containers are.
+        assert int(head["x-account-container-count"]) == len(rows)
+        assert int(head["x-account-object-count"]) == sum(row["count"] for row in rows)
+        assert int(head["x-account-bytes-used"]) == sum(row["bytes"] for row in rows)
 
     eventually(counted)
