@@ -184,13 +184,19 @@ pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<
                 ListedName::Entry(entry) => Some(entry),
                 ListedName::Prefix(_) => None,
             });
+            let mut unmarked = false;
             for entry in entries {
                 if entry.mime_type == DELETED {
                     // Before what is there now there was nothing.
                     if found.is_some() {
                         break;
                     }
+                    // One deletion is undone, not two.
+                    if unmarked {
+                        return Ok(());
+                    }
                     remove(call, archive, place, &entry).await?;
+                    unmarked = true;
                     continue;
                 }
                 let restored = client
@@ -206,7 +212,9 @@ pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<
                 };
                 return remove(call, archive, place, &entry).await;
             }
-            client.delete_object(account, place.container, place.object).await?;
+            if !unmarked {
+                client.delete_object(account, place.container, place.object).await?;
+            }
             Ok(())
         }
     }
