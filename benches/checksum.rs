@@ -155,6 +155,38 @@ fn service() {
     }
 }
 
+/// Streams that get a stripe now and then, 400 MB/s together, as uploads do that wait for disks and
+/// networks.
+fn paced() {
+    println!(
+        "\nHashers, one thread, 400 MB/s in stripes of 256 KiB: CPU seconds per GB, and inline"
+    );
+    let content = Bytes::from(noise(8 << 20));
+    let stripe = 256 * KIB;
+    let all = |hashers: Option<&Hashers>, streams: usize| {
+        let mut md5s: Vec<_> = (0..streams).filter_map(|_| Some(hashers?.md5())).collect();
+        let start = Instant::now();
+        for n in 0..600 {
+            let due = Duration::from_secs_f64((n * stripe) as f64 / 400e6);
+            std::thread::sleep(due.saturating_sub(start.elapsed()));
+            if let Some(md5) = md5s.get_mut(n % streams) {
+                let at = n * stripe % content.len();
+                for piece in content.slice(at..at + stripe).chunks(64 * KIB) {
+                    block_on(md5.update(content.slice_ref(piece)));
+                }
+            }
+        }
+        black_box(block_on(join_all(md5s.into_iter().map(|md5| md5.finish()))));
+    };
+    let hashers = Hashers::start(1).expect("a thread");
+    for streams in [1, 2, 4, 8, 32] {
+        let cpu = |hashers: Option<&Hashers>| timed(3, || all(hashers, streams))[1];
+        let (idle, gb) = (cpu(None), (600 * stripe) as f64 / 1e9);
+        let [ours, inline] = [&hashers, &Hashers::inline()].map(|h| (cpu(Some(h)) - idle) / gb);
+        println!("{streams:3} streams |{ours:7.3} |{inline:7.3}");
+    }
+}
+
 /// One short stream after another: what is a thread's help worth?
 fn short() {
     println!("\nOne stream of one piece, microseconds: until it is done, of processor, and inline");
@@ -197,5 +229,6 @@ fn main() {
         }
     }
     service();
+    paced();
     short();
 }

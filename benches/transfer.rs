@@ -11,8 +11,8 @@
 //! The rows `MD5` are PUTs that compute the MD5 too, beside PUTs that do not.
 //!
 //! Environment: `TRANSFER_MIB` (256; the object of a single stream, several have twice as much
-//! together), `TRANSFER_ROUNDS` (3), `TRANSFER_ONLY` (rows to measure, such as `GET EC63`), `TMPDIR`
-//! (where chunks are kept).
+//! together), `TRANSFER_ROUNDS` (3), `TRANSFER_ONLY` (rows to measure, such as `GET EC63`),
+//! `TMPDIR` (where chunks are kept).
 #![allow(clippy::print_stdout)]
 
 mod chunks;

@@ -3,23 +3,29 @@
 //! A stream with bytes that wait is listed once, and a thread takes as many listed streams as its
 //! kernel has lanes, each for a turn of [`TURN_BYTES`] at most, and lists those again that have
 //! more. While it works others are listed: the more there is to do, the more is done together.
+//! When there is little to do, a thread that is called waits for company: as long as other streams
+//! are under way, none has much waiting or is at its end, and no longer than [`COMPANY`].
 
 mod stream;
 
 pub use stream::Md5Stream;
 
 use crate::Md5;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::VecDeque,
     fmt, io,
     sync::{Arc, LazyLock},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 use stream::{Line, Taken};
 
 /// Bytes of a stream that are hashed before others get their turn.
 pub(crate) const TURN_BYTES: usize = 32 * 1024;
+
+/// How long a stream may wait for others.
+const COMPANY: Duration = Duration::from_millis(5);
 
 /// Where streams are hashed: on threads that all share, or where they are called. Cheap to clone;
 /// the threads end when the last clone and the last stream are gone.
@@ -53,8 +59,12 @@ impl Hashers {
     /// That of the system if it does not give a thread.
     pub fn start(threads: usize) -> io::Result<Self> {
         let lanes = Md5::new().kernel().lanes();
-        let ready = Ready { lines: VecDeque::new(), working: 0, asleep: 0, closed: false };
-        let pool = Arc::new(Pool { lanes, ready: Mutex::new(ready), work: Condvar::new() });
+        let pool = Arc::new(Pool {
+            lanes,
+            ready: Mutex::default(),
+            work: Condvar::new(),
+            company: Condvar::new(),
+        });
         let mut crew = Crew { pool, threads: Vec::new() };
         for number in 0..threads.max(1) {
             let pool = crew.pool.clone();
@@ -87,8 +97,9 @@ impl Drop for Crew {
     fn drop(&mut self) {
         let mut ready = self.pool.ready.lock();
         ready.closed = true;
+        ready.hurry = true;
         ready.working += std::mem::take(&mut ready.asleep);
-        drop(ready);
+        self.pool.tell(ready);
         self.pool.work.notify_all();
         for thread in self.threads.drain(..) {
             // No stream is left, so what it may still be at is a turn.
@@ -104,14 +115,22 @@ struct Pool {
     lanes: usize,
     ready: Mutex<Ready>,
     work: Condvar,
+    company: Condvar,
 }
 
+#[derive(Default)]
 struct Ready {
     /// Streams with bytes that wait, each at most once.
     lines: VecDeque<Arc<Line>>,
     /// Threads at work or called to it.
     working: usize,
     asleep: usize,
+    /// Streams that were listed and are not at their end.
+    open: usize,
+    /// A thread waits for company.
+    gathering: bool,
+    /// A stream should not wait for company.
+    hurry: bool,
     /// Nobody is left who could list a stream.
     closed: bool,
 }
@@ -128,10 +147,43 @@ impl Pool {
             ready.asleep -= 1;
             ready.working += 1;
         }
-        drop(ready);
+        self.tell(ready);
         if call {
             self.work.notify_one();
         }
+    }
+
+    /// A stream is listed for the first time.
+    fn open(&self, line: Arc<Line>) {
+        self.ready.lock().open += 1;
+        self.list([line]);
+    }
+
+    /// A stream that was open is at its end.
+    fn close(&self) {
+        let mut ready = self.ready.lock();
+        ready.open -= 1;
+        self.tell(ready);
+    }
+
+    /// A stream should not wait for company.
+    fn hurry(&self) {
+        let mut ready = self.ready.lock();
+        ready.hurry = true;
+        self.tell(ready);
+    }
+
+    /// Tells a thread that waits for company if it has waited enough.
+    fn tell(&self, mut ready: MutexGuard<'_, Ready>) {
+        if ready.gathering && self.is_enough(&ready) {
+            ready.gathering = false;
+            drop(ready);
+            self.company.notify_one();
+        }
+    }
+
+    fn is_enough(&self, ready: &Ready) -> bool {
+        ready.hurry || ready.lines.len() >= self.lanes.min(ready.open)
     }
 
     /// Waits for streams to take turns, as many as there are lanes; false at the end.
@@ -145,7 +197,17 @@ impl Pool {
             ready.asleep += 1;
             // Whoever wakes it counts it among those at work.
             self.work.wait(&mut ready);
+            if !ready.gathering && !self.is_enough(&ready) {
+                ready.gathering = true;
+                let end = Instant::now() + COMPANY;
+                while ready.gathering {
+                    if self.company.wait_until(&mut ready, end).timed_out() {
+                        ready.gathering = false;
+                    }
+                }
+            }
         }
+        ready.hurry = false;
         let turns = ready.lines.len().min(self.lanes);
         taken.extend(ready.lines.drain(..turns));
         true

@@ -20,7 +20,8 @@
 //!
 //! # What it does not do
 //!
-//! No I/O, no clock, no randomness, no async runtime: whatever polls a stream's futures will do.
+//! No I/O, no randomness, no async runtime: whatever polls a stream's futures will do. Time decides
+//! what is hashed together, and nothing else.
 //! It is no protection against anybody: MD5 is here because protocols want it.
 //!
 //! # Modules

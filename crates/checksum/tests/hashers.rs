@@ -133,6 +133,28 @@ fn a_short_stream_needs_nobody_else() {
 }
 
 #[test]
+fn a_stream_does_not_wait_for_others_that_are_silent() {
+    let hashers = Hashers::start(1).unwrap();
+    let content = noise(3000 * KIB, 1);
+    block_on(async {
+        let mut silent: Vec<_> = (0..3).map(|_| hashers.md5()).collect();
+        for md5 in &mut silent {
+            md5.update(content.slice(..100 * KIB)).await;
+        }
+        for bytes in [70 * KIB, 600 * KIB, 3000 * KIB] {
+            let mut md5 = hashers.md5();
+            for piece in content[..bytes].chunks(64 * KIB) {
+                md5.update(content.slice_ref(piece)).await;
+            }
+            assert_eq!(md5.finish().await, expected(&content[..bytes]));
+        }
+        for md5 in silent {
+            assert_eq!(md5.finish().await, expected(&content[..100 * KIB]));
+        }
+    });
+}
+
+#[test]
 fn streams_dropped_in_the_middle_leave_nothing_and_threads_end() {
     let count = Arc::new(AtomicUsize::new(0));
     for round in 0..50 {

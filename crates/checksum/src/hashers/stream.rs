@@ -15,6 +15,9 @@ use std::{
 /// A stream that has as many bytes waiting takes no more, until half of them are hashed.
 const WAITING_BYTES: usize = 1 << 20;
 
+/// A stream that has as many bytes waiting does not wait for others to be hashed with.
+const HURRY_BYTES: usize = WAITING_BYTES / 2;
+
 /// The first so many bytes of a stream are hashed where they are added: to wake a thread costs as
 /// much, and a stream that ends there has nothing to wait for.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -24,11 +27,13 @@ const INLINE_BYTES: usize = 64 * 1024;
 pub struct Md5Stream {
     line: Arc<Line>,
     crew: Option<Arc<Crew>>,
+    /// It was listed.
+    open: bool,
 }
 
 impl Md5Stream {
     pub(super) fn new(crew: Option<Arc<Crew>>) -> Self {
-        Self { line: Arc::default(), crew }
+        Self { line: Arc::default(), crew, open: false }
     }
 
     /// Adds what comes next. It is held, not copied, until it is hashed. Waits while too much of
@@ -49,16 +54,28 @@ impl Md5Stream {
             return;
         }
         state.inline = INLINE_BYTES;
+        let hurry = state.bytes < HURRY_BYTES && state.bytes + data.len() >= HURRY_BYTES;
         state.bytes += data.len();
         state.pieces.push_back(data);
-        if !std::mem::replace(&mut state.listed, true) {
-            drop(state);
+        let listed = std::mem::replace(&mut state.listed, true);
+        drop(state);
+        if !std::mem::replace(&mut self.open, true) {
+            crew.pool.open(self.line.clone());
+        } else if !listed {
             crew.pool.list([self.line.clone()]);
+        }
+        if hurry {
+            crew.pool.hurry();
         }
     }
 
     /// The digest of all that was added, once it is hashed.
     pub async fn finish(self) -> [u8; 16] {
+        if self.line.0.lock().bytes > 0
+            && let Some(crew) = &self.crew
+        {
+            crew.pool.hurry();
+        }
         poll_fn(|context| self.line.poll_room(1, 0, context)).await;
         self.line.0.lock().md5.clone().finish()
     }
@@ -71,6 +88,9 @@ impl Drop for Md5Stream {
         let pieces = std::mem::take(&mut state.pieces);
         drop(state);
         drop(pieces);
+        if let Some(crew) = self.crew.as_ref().filter(|_| self.open) {
+            crew.pool.close();
+        }
     }
 }
 
