@@ -746,6 +746,40 @@ def test_archives_that_are_taken_apart(conn, container):
     assert [row["name"] for row in conn.get_container(container)[1]] == ["up/a", "up/b/c", "up/schnee\u2603"]
 
 
+@pytest.mark.parametrize("form", ["tar", "tar.gz", "tar.bz2"])
+def test_archives_that_make_containers_and_metadata(conn, form):
+    import tarfile
+    container, archive = unique("c"), io.BytesIO()
+    with tarfile.open(fileobj=archive, mode=f"w:{form[4:]}", format=tarfile.PAX_FORMAT) as tar:
+        for name, data, more in ((f"./{container}/a", b"1" * 100_000, {"SCHILY.xattr.user.mime_type": "text/x-a"}),
+                                 (f"{container}/{'long/' * 40}b", b"", {"LIBARCHIVE.xattr.user.meta.Lunch": "caf\u00e9"}),
+                                 ("base", b"not in a container", {})):
+            info = tarfile.TarInfo(name)
+            info.size, info.pax_headers = len(data), more
+            tar.addfile(info, io.BytesIO(data))
+        folder = tarfile.TarInfo(f"{container}/folder")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    url, token = conn.get_auth()
+
+    def upload(data, **headers):
+        return requests.put(url, params={"extract-archive": form}, data=data,
+                            headers={"X-Auth-Token": token, "Accept": "application/json", **headers})
+
+    try:
+        answer = upload(archive.getvalue(), **{"X-Object-Meta-Each": "one"}).json()
+        assert (answer["Response Status"], answer["Number Files Created"], answer["Errors"]) == ("201 Created", 2, [])
+        headers, body = conn.get_object(container, "a")
+        assert body == b"1" * 100_000 and headers["content-type"] == "text/x-a" and headers["x-object-meta-each"] == "one"
+        assert conn.head_object(container, "long/" * 40 + "b")["x-object-meta-lunch"] == "caf\u00e9"
+        assert len(conn.get_container(container)[1]) == 2
+        for broken in (b"no archive at all" * 100, archive.getvalue()[:600], b""):
+            answer = upload(broken).json()
+            assert answer["Response Status"] == "400 Bad Request", answer
+    finally:
+        empty(conn, container)
+
+
 def test_who_else_may(server, conn, container):
     guest = server.connection(ACCOUNT, "guest", retries=0)
     conn.put_object(container, "a", b"for a guest")

@@ -49,46 +49,67 @@ impl Call {
         container: Option<&ContainerName>,
         in_object: bool,
     ) -> Result<Authority, Refusal> {
-        if let Caller::Signed(grant) = &self.caller {
-            let covers = grant.covers(method, account, container, in_object);
-            let authority = covers.then_some(Authority { owner: false });
-            return authority.ok_or_else(|| self.denied(account));
-        }
-        let mut question = Question {
-            method,
-            account,
-            in_container: container.is_some(),
-            in_object,
-            container: None,
-            grants: None,
-            referrer: self.header("referer"),
-        };
-        // Most callers own what they ask for: nothing is looked up for them.
-        if let Some(authority) = allowed(self.caller.may(&question)) {
-            return Ok(authority);
-        }
-        let list = match container.zip(list_for(method, in_object)) {
-            Some((container, list)) => {
-                let found = self.gateway.container(&account.name, container).await?;
-                found.and_then(|container| acl_of(&container, list))
-            }
-            None => None,
-        };
-        question.container = list.as_ref();
-        let grants = match self.caller {
-            Caller::Anonymous | Caller::Signed(_) => None,
-            Caller::User(_) => account_acl(&self.gateway, account).await?,
-        };
-        question.grants = grants.as_ref();
-        allowed(self.caller.may(&question)).ok_or_else(|| self.denied(account))
+        let (caller, referrer) = (&self.caller, self.header("referer"));
+        authorize(&self.gateway, caller, referrer, method, account, container, in_object).await
     }
 
     /// How somebody who may not is sent away.
     pub fn denied(&self, account: &Account) -> Refusal {
-        match self.caller {
-            Caller::User(_) => Refusal::new(StatusCode::FORBIDDEN),
-            Caller::Anonymous | Caller::Signed(_) => unauthorized(&account.to_string()),
+        denied(&self.caller, account)
+    }
+}
+
+/// Whether somebody, who comes from a page, may do something.
+///
+/// # Errors
+/// 401 without a token, 403 with one.
+pub async fn authorize(
+    gateway: &Gateway,
+    caller: &Caller,
+    referrer: Option<&str>,
+    method: &Method,
+    account: &Account,
+    container: Option<&ContainerName>,
+    in_object: bool,
+) -> Result<Authority, Refusal> {
+    if let Caller::Signed(grant) = caller {
+        let covers = grant.covers(method, account, container, in_object);
+        let authority = covers.then_some(Authority { owner: false });
+        return authority.ok_or_else(|| denied(caller, account));
+    }
+    let mut question = Question {
+        method,
+        account,
+        in_container: container.is_some(),
+        in_object,
+        container: None,
+        grants: None,
+        referrer,
+    };
+    // Most callers own what they ask for: nothing is looked up for them.
+    if let Some(authority) = allowed(caller.may(&question)) {
+        return Ok(authority);
+    }
+    let list = match container.zip(list_for(method, in_object)) {
+        Some((container, list)) => {
+            let found = gateway.container(&account.name, container).await?;
+            found.and_then(|container| acl_of(&container, list))
         }
+        None => None,
+    };
+    question.container = list.as_ref();
+    let grants = match caller {
+        Caller::Anonymous | Caller::Signed(_) => None,
+        Caller::User(_) => account_acl(gateway, account).await?,
+    };
+    question.grants = grants.as_ref();
+    allowed(caller.may(&question)).ok_or_else(|| denied(caller, account))
+}
+
+fn denied(caller: &Caller, account: &Account) -> Refusal {
+    match caller {
+        Caller::User(_) => Refusal::new(StatusCode::FORBIDDEN),
+        Caller::Anonymous | Caller::Signed(_) => unauthorized(&account.to_string()),
     }
 }
 

@@ -5,14 +5,14 @@ use crate::{
     authorize::{Authority, READ_ACL, WRITE_ACL},
     call::Call,
     history,
-    listing::{Form, Row, Wanted, object_row, render, version_row},
+    listing::{Form, Row, Wanted, needs_properties, object_row, render, version_row},
     metadata::{self, Changes, Subject},
     quota,
     refusal::{Outcome, Refusal},
     time,
     versions::{self, State},
 };
-use client::{Container, ListedName, ObjectEntry, PolicyName, Version, Versioning};
+use client::{Container, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::sync::Arc;
 use transport::{Body, full_body};
@@ -121,7 +121,11 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
 
 /// The entries of a container that are wanted.
 pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Row>, Refusal> {
-    let row = |entry: &ObjectEntry| if versions { version_row(entry) } else { object_row(entry) };
+    let account = &call.target.account;
+    let row = |entry: &ObjectEntry| match versions {
+        true => version_row(entry, account),
+        false => object_row(entry, account),
+    };
     let after = call.query.filled("version_marker").filter(|_| versions);
     let after = after
         .map(|text| {
@@ -131,22 +135,17 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
     let mut rows = Vec::new();
     let mut next = after.map(|micros| (wanted.marker.clone(), Some(Version(micros))));
     while rows.len() < wanted.limit as usize {
-        let mut query = call
-            .gateway
-            .client
-            .list_objects(call.account(), call.container()?)
-            .prefix(&wanted.prefix)
-            .delimiter(&wanted.delimiter)
-            .marker(&wanted.marker)
-            .end_marker(&wanted.end_marker)
-            .reverse(wanted.reverse)
-            .versions(versions)
-            .properties(versions)
-            .limit(wanted.limit - rows.len() as u32);
-        if let Some(next) = next.take() {
-            query = query.resume(next);
+        let limit = wanted.limit - rows.len() as u32;
+        let query = |properties| page(call, wanted, limit, &next, versions, properties);
+        let mut page = query(versions).await?;
+        // Where links lead stands in what most listings do without.
+        let lacks = |item: &ListedName<ObjectEntry>| match item {
+            ListedName::Entry(entry) => needs_properties(entry),
+            ListedName::Prefix(_) => false,
+        };
+        if page.items.iter().any(lacks) {
+            page = query(true).await?;
         }
-        let page = query.await?;
         for item in page.items {
             match item {
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
@@ -168,11 +167,44 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
 /// directories are listed.
 async fn named(call: &Call, name: &str) -> Result<Option<Row>, Refusal> {
     let client = &call.gateway.client;
-    let list = client.list_objects(call.account(), call.container()?).prefix(name).limit(1);
+    let list = client
+        .list_objects(call.account(), call.container()?)
+        .prefix(name)
+        .limit(1)
+        .properties(true);
     Ok(list.await?.items.into_iter().find_map(|item| match item {
-        ListedName::Entry(entry) if entry.name.as_str() == name => Some(object_row(&entry)),
+        ListedName::Entry(entry) if entry.name.as_str() == name => {
+            Some(object_row(&entry, &call.target.account))
+        }
         _ => None,
     }))
+}
+
+/// Some entries of a container.
+async fn page(
+    call: &Call,
+    wanted: &Wanted,
+    limit: u32,
+    next: &Option<(String, Option<Version>)>,
+    versions: bool,
+    properties: bool,
+) -> Result<Listing<ObjectEntry>, Refusal> {
+    let mut query = call
+        .gateway
+        .client
+        .list_objects(call.account(), call.container()?)
+        .prefix(&wanted.prefix)
+        .delimiter(&wanted.delimiter)
+        .marker(&wanted.marker)
+        .end_marker(&wanted.end_marker)
+        .reverse(wanted.reverse)
+        .versions(versions)
+        .properties(properties)
+        .limit(limit);
+    if let Some(next) = next {
+        query = query.resume(next.clone());
+    }
+    Ok(query.await?)
 }
 
 /// What a PUT or POST sets and removes.

@@ -8,16 +8,16 @@ use crate::{
     time,
 };
 use bytes::Bytes;
-use client::{ByteRange, Error, OpenObject};
-use futures::{StreamExt, stream::BoxStream};
+use client::{ByteRange, OpenObject};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use std::ops::Range;
 use transport::{Body, BoxError, full_body};
 
-/// Bytes on their way.
-pub type Flow = BoxStream<'static, Result<Bytes, Error>>;
+/// Bytes on their way, or what the reader is told instead.
+pub type Flow = BoxStream<'static, Result<Bytes, Refusal>>;
 
 /// Where the bytes come from.
 pub trait Origin: Send + Sync {
@@ -25,21 +25,21 @@ pub trait Origin: Send + Sync {
     ///
     /// # Errors
     /// As reading an object.
-    fn read(&self, range: Range<u64>) -> Result<Flow, Error>;
+    fn read(&self, range: Range<u64>) -> Result<Flow, Refusal>;
 }
 
 impl Origin for OpenObject {
-    fn read(&self, range: Range<u64>) -> Result<Flow, Error> {
+    fn read(&self, range: Range<u64>) -> Result<Flow, Refusal> {
         let span = ByteRange::Span { first: range.start, last: range.end.saturating_sub(1) };
         // All of it is verified against its hash at the end; a range of all is all.
         let wanted = if range == (0..self.object().entry.size) { None } else { Some(span) };
-        Ok(OpenObject::read(self, wanted)?.boxed())
+        Ok(OpenObject::read(self, wanted)?.map_err(Refusal::from).boxed())
     }
 }
 
 /// Bytes that are there already.
 impl Origin for Bytes {
-    fn read(&self, range: Range<u64>) -> Result<Flow, Error> {
+    fn read(&self, range: Range<u64>) -> Result<Flow, Refusal> {
         let bytes = self.slice(range.start as usize..range.end as usize);
         Ok(futures::stream::once(async move { Ok(bytes) }).boxed())
     }
@@ -55,13 +55,15 @@ pub struct Content {
     pub etag: Option<String>,
     /// When it was changed, in microseconds since 1970.
     pub modified: u64,
+    /// Whether several ranges of it are given at once; otherwise it is then given whole.
+    pub in_parts: bool,
     /// Its bytes; none where only its head was asked for.
     pub origin: Option<Box<dyn Origin>>,
 }
 
 /// Answers a GET or HEAD of a content.
 pub async fn answer(call: &Call, content: Content) -> Outcome {
-    let Content { mut headers, size, etag, modified, origin } = content;
+    let Content { mut headers, size, etag, modified, in_parts, origin } = content;
     let seconds = modified.div_ceil(1_000_000);
     metadata::set(&mut headers, "last-modified", &time::http_seconds(seconds));
     metadata::set(&mut headers, "accept-ranges", "bytes");
@@ -84,6 +86,10 @@ pub async fn answer(call: &Call, content: Content) -> Outcome {
     let asked = call.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let asked = asked.filter(|_| condition::ranges_stand(&call.headers, &tag, seconds));
     let asked = if call.method == Method::HEAD { Asked::All } else { range::asked(asked, size) };
+    let asked = match asked {
+        Asked::Parts(parts) if parts.len() > 1 && !in_parts => Asked::All,
+        asked => asked,
+    };
     let (status, length, body) = match (origin, asked) {
         (None, _) => (StatusCode::OK, size, full_body("")),
         (Some(_), Asked::Unsatisfiable) => {
@@ -166,17 +172,22 @@ impl Several {
         self.parts.iter().map(part).sum::<u64>() + self.end.len() as u64
     }
 
-    /// One part is opened when the one before it has gone.
+    /// One part is opened when the one before it has gone, and before its head goes: a part that
+    /// cannot be read is refused while that is possible.
     fn flow(self, origin: Box<dyn Origin>) -> Flow {
         let once = |bytes: Bytes| futures::stream::once(async move { Ok(bytes) });
         let end = once(self.end);
         futures::stream::iter(self.parts)
             .flat_map(move |(head, part)| {
-                let read = match origin.read(part) {
-                    Ok(flow) => flow,
-                    Err(error) => futures::stream::once(async move { Err(error) }).boxed(),
+                let read = origin.read(part);
+                let part = async move {
+                    let mut read = read?;
+                    let first = read.next().await.transpose()?;
+                    let first = futures::stream::iter(first.map(Ok));
+                    let end = Bytes::from_static(b"\r\n");
+                    Ok::<_, Refusal>(once(head).chain(first).chain(read).chain(once(end)))
                 };
-                once(head).chain(read).chain(once(Bytes::from_static(b"\r\n")))
+                futures::stream::once(part).try_flatten()
             })
             .chain(end)
             .boxed()

@@ -3,31 +3,25 @@
 use crate::{
     call::Call,
     container::empty,
+    dlo::Manifest,
     expiry, history,
     listing::Listed,
     metadata,
-    object::{self, Place, Upload},
+    object::{self, Names, Place, Upload},
     path::{Account, Target, container_and_object, escape, unescape},
     query::is_true,
     quota,
     range::{self, Asked},
+    reader::{Found, How},
     refusal::{Outcome, Refusal},
+    slo::{self, Large},
+    symlink::{self, Link},
     time,
     versions::{self, State},
 };
-use client::{
-    Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Properties,
-    Source,
-};
-use futures::StreamExt;
+use bytes::Bytes;
+use client::{Container, Error, Precondition, Properties, Source};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-
-/// Another object that a header names.
-struct Named {
-    account: Account,
-    container: ContainerName,
-    object: ObjectName,
-}
 
 /// `PUT` with `X-Copy-From`: the target is the copy.
 pub async fn to_here(call: &mut Call) -> Outcome {
@@ -36,7 +30,7 @@ pub async fn to_here(call: &mut Call) -> Outcome {
     }
     let text = metadata::text(&call.headers, "x-copy-from")?.unwrap_or_default();
     let what = "X-Copy-From header must be of the form <container name>/<object name>";
-    let source = Named {
+    let source = Names {
         account: named_account(call, "x-copy-from-account")?,
         ..named(text, what, &call.target.account)?
     };
@@ -49,8 +43,8 @@ pub async fn from_here(call: &mut Call) -> Outcome {
     let missing = || Refusal::says(StatusCode::PRECONDITION_FAILED, "Destination header required");
     let text = metadata::text(&call.headers, "destination")?.ok_or_else(missing)?.to_owned();
     let account = named_account(call, "destination-account")?;
-    let destination = Named { account, ..named(&text, what, &call.target.account)? };
-    let source = Named {
+    let destination = Names { account, ..named(&text, what, &call.target.account)? };
+    let source = Names {
         account: call.target.account.clone(),
         container: call.container()?.clone(),
         object: call.object()?.clone(),
@@ -65,9 +59,9 @@ pub async fn from_here(call: &mut Call) -> Outcome {
     copy(call, source).await
 }
 
-fn named(text: &str, what: &'static str, account: &Account) -> Result<Named, Refusal> {
+fn named(text: &str, what: &'static str, account: &Account) -> Result<Names, Refusal> {
     let (container, object) = container_and_object(text, what)?;
-    Ok(Named { account: account.clone(), container, object })
+    Ok(Names { account: account.clone(), container, object })
 }
 
 /// The account that a header names; the target's otherwise.
@@ -83,7 +77,7 @@ fn named_account(call: &Call, header: &str) -> Result<Account, Refusal> {
     Account::parse(&name).ok_or_else(|| call.denied(&call.target.account))
 }
 
-async fn copy(call: &Call, from: Named) -> Outcome {
+async fn copy(call: &Call, from: Names) -> Outcome {
     let own = &call.target.account;
     let authority =
         call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
@@ -97,24 +91,39 @@ async fn copy(call: &Call, from: Named) -> Outcome {
             _ => None,
         },
     };
-    let opened = call.open(source).await?;
-    let object = opened.object().clone();
+    let how =
+        How { manifests: !call.wants_manifest(), links: !call.wants_link(), ..How::default() };
+    let found = call.reader().find(source, how).await?;
+    let object = &found.object;
     call.authorize().await?;
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
-    let properties = properties(call, &object)?;
+    let properties = properties(call, &found)?;
     let mime_type = match metadata::text(&call.headers, "content-type")?.filter(|t| !t.is_empty()) {
-        Some(said) => Listed::of(said).mime_type.to_owned(),
-        None => object.entry.mime_type.clone(),
+        Some(said) => {
+            let link = Link::of(&object.properties).is_some();
+            Listed { mime_type: Listed::of(said).mime_type, link, ..Listed::default() }.kept()
+        }
+        None if found.plain => object.entry.mime_type.clone(),
+        None => Listed::of(&object.entry.mime_type).mime_type.to_owned(),
     };
-    let upload = Copied { from: &from, opened, properties, mime_type };
-    let mut response = store(call, &into, upload).await?;
+    let delete_at = match expiry::of(&call.headers, time::now_seconds())? {
+        Some(at) => Some(at),
+        None if call.header("x-fresh-metadata").is_some_and(is_true) => None,
+        None => object.entry.delete_at,
+    };
+    let mut response = match found.plain && Large::of(object).is_some() {
+        true => slo::copy(call, &found.content, properties, &mime_type, delete_at).await?,
+        false => {
+            store(call, &into, Copied { found: &found, properties, mime_type, delete_at }).await?
+        }
+    };
     let headers = response.headers_mut();
     let path = format!("{}/{}", escape(from.container.as_str()), escape(from.object.as_str()));
     metadata::set(headers, "x-copied-from", &path);
     metadata::set(headers, "x-copied-from-account", &escape(&from.account.to_string()));
     metadata::set(headers, "x-copied-from-last-modified", &time::http(object.entry.modified));
-    for (name, value) in object::shown(&object) {
+    for (name, value) in object::shown(object) {
         let Some(name) = name else { continue };
         let shown = name.as_str().starts_with("x-object-meta-");
         if shown && !headers.contains_key(&name) {
@@ -129,13 +138,26 @@ async fn copy(call: &Call, from: Named) -> Outcome {
     Ok(response)
 }
 
-/// The copy's properties: the source's, with what the request sets; or only that.
-fn properties(call: &Call, source: &Object) -> Result<Properties, Refusal> {
+/// The copy's properties: the source's, with what the request sets; or only that. What makes a
+/// manifest of the source stays with it, unless the manifest itself is copied.
+fn properties(call: &Call, source: &Found) -> Result<Properties, Refusal> {
     let own = metadata::of_new_object(&call.headers)?;
+    let mut properties = source.object.properties.clone();
     if call.header("x-fresh-metadata").is_some_and(is_true) {
-        return Ok(own);
+        properties.retain(|key, _| key.starts_with(metadata::OWN));
+        for name in metadata::KEPT {
+            properties.remove(&metadata::own_key(name));
+        }
     }
-    let mut properties = source.properties.clone();
+    if !source.plain {
+        Large::remove_from(&mut properties);
+        Manifest::remove_from(&mut properties);
+    }
+    if Link::of(&properties).is_some()
+        && let Some(account) = symlink::account(&call.headers)?
+    {
+        symlink::set_account(&mut properties, &account);
+    }
     properties.extend(own);
     metadata::check(metadata::of_user(&properties))?;
     Ok(properties)
@@ -143,31 +165,27 @@ fn properties(call: &Call, source: &Object) -> Result<Properties, Refusal> {
 
 /// What is to be copied.
 struct Copied<'a> {
-    from: &'a Named,
-    opened: OpenObject,
+    found: &'a Found,
     properties: Properties,
     mime_type: String,
+    delete_at: Option<u64>,
 }
 
 /// Stores the copy, as a link where that can be.
 async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
-    let Copied { from, opened, properties, mime_type } = copied;
-    let entry = opened.object().entry.clone();
-    let part = match range::asked(call.header("range"), entry.size) {
+    let Copied { found, properties, mime_type, delete_at } = copied;
+    let (entry, from) = (&found.object.entry, &found.names);
+    let size = found.content.size;
+    let part = match range::asked(call.header("range"), size) {
         Asked::Unsatisfiable => return Err(Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE)),
         Asked::Parts(parts) if parts.len() == 1 => parts.into_iter().next(),
         _ => None,
-    };
-    let delete_at = match expiry::of(&call.headers, time::now_seconds())? {
-        Some(at) => Some(at),
-        None if call.header("x-fresh-metadata").is_some_and(is_true) => None,
-        None => entry.delete_at,
     };
     let state = State::of(into);
     let place = call.place()?;
     // Another policy is another way to keep the bytes: they are written anew.
     let same_policy = into.policy.is_none() || into.policy.as_ref() == Some(&entry.policy);
-    if let Some(md5) = entry.md5.filter(|_| part.is_none() && same_policy) {
+    if let Some(md5) = entry.md5.filter(|_| found.plain && part.is_none() && same_policy) {
         quota::check_upload(call, &call.target.account, into, Some(entry.size)).await?;
         history::save(call, into, place).await?;
         let replaced = versions::replaced(call, state, place).await?;
@@ -203,10 +221,14 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
             Err(error) => return Err(error.into()),
         }
     }
-    let bytes = part.as_ref().map_or(entry.size, |part| part.end - part.start);
-    let download = opened.read(part.map(|part| part.start..=part.end - 1))?;
+    let part = part.unwrap_or(0..size);
+    let bytes = part.end - part.start;
+    let source = match &found.content.origin {
+        Some(origin) if bytes > 0 => Source::stream(origin.read(part)?),
+        _ => Source::from(Bytes::new()),
+    };
     let upload = Upload {
-        source: Source::stream(download.boxed()),
+        source,
         bytes: Some(bytes),
         etag: None,
         mime_type,
@@ -214,5 +236,5 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
         delete_at,
         precondition: Precondition::None,
     };
-    object::store(call, into, upload).await
+    object::store(call, into, place, upload).await
 }

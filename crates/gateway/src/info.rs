@@ -1,6 +1,6 @@
 //! `/info`: what this gateway can do.
 
-use crate::{gateway::Gateway, limits, refusal::Outcome, signature, tempurl};
+use crate::{gateway::Gateway, limits, refusal::Outcome, report, signature, symlink, tempurl};
 use http::{HeaderValue, Response, header};
 use serde_json::json;
 use transport::full_body;
@@ -50,6 +50,23 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
         },
         "formpost": { "allowed_digests": signature::DIGESTS },
         "staticweb": {},
+        "bulk_delete": {
+            "max_deletes_per_request": limits::BULK_DELETES,
+            "max_failed_deletes": limits::BULK_FAILURES,
+        },
+        "bulk_upload": {
+            "max_containers_per_extraction": limits::BULK_CONTAINERS,
+            "max_failed_extractions": limits::BULK_FAILURES,
+        },
+        "dlo": { "max_segments": limits::DYNAMIC_SEGMENTS },
+        "symlink": { "symloop_max": symlink::MOST, "static_links": true },
+        "slo": {
+            "allow_async_delete": false,
+            "max_manifest_segments": limits::MANIFEST_SEGMENTS,
+            "max_manifest_size": limits::MANIFEST_BYTES,
+            "min_segment_size": 1,
+            "yield_frequency": report::SIGN_OF_LIFE.as_secs(),
+        },
         "container_quotas": {},
         "account_quotas": {},
     });

@@ -12,6 +12,10 @@
 //!   a token.
 //! - `account`, `container`, `object`, `copy`: what the API does; `listing`, `content`,
 //!   `metadata`, `range`, `condition`, `path`, `query`, `time`, `limits`: its forms.
+//! - `reader`: whatever a path names, as something to be read; `segments`: several objects as one;
+//!   `slo`, `dlo`: static and dynamic large objects; `symlink`: symbolic links.
+//! - `bulk`: deleting many things; `archive`: uploads of many objects in one archive; `report`:
+//!   the answers of what does many things at once.
 //! - `expiry`, `quota`, `versions`, `history`: what else Swift has; `info` tells of all of it.
 //! - `tempurl`, `formpost`, with `signature` and `multipart`: rights that URLs and forms carry;
 //!   `staticweb`: containers as web sites; `cors`: what pages of other sites may.
@@ -23,7 +27,9 @@ pub mod swift {}
 
 mod account;
 mod acl;
+mod archive;
 mod authorize;
+mod bulk;
 mod call;
 mod caller;
 mod condition;
@@ -32,6 +38,7 @@ mod container;
 mod content;
 mod copy;
 mod cors;
+mod dlo;
 mod expiry;
 mod formpost;
 mod front;
@@ -50,11 +57,16 @@ mod payload;
 mod query;
 mod quota;
 mod range;
+mod reader;
 mod refusal;
+mod report;
 mod route;
+mod segments;
 mod server;
 mod signature;
+mod slo;
 mod staticweb;
+mod symlink;
 mod tempauth;
 mod tempurl;
 mod time;

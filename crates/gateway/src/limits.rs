@@ -22,3 +22,15 @@ pub const HEADER_BYTES: usize = 8192;
 pub const FILE_BYTES: u64 = 5 * 1024 * 1024 * 1024 + 2;
 /// The most entries of a page, for accounts and containers.
 pub const LISTING: u32 = 10_000;
+/// The most objects that a manifest of a static large object names.
+pub const MANIFEST_SEGMENTS: usize = 1000;
+/// The largest manifest of a static large object, in bytes.
+pub const MANIFEST_BYTES: usize = 8 * 1024 * 1024;
+/// The most objects that make a dynamic large object.
+pub const DYNAMIC_SEGMENTS: usize = 10_000;
+/// The most things that one request deletes.
+pub const BULK_DELETES: usize = 10_000;
+/// The most containers that one archive makes.
+pub const BULK_CONTAINERS: usize = 10_000;
+/// Failures after which a request that does many things does no more of them.
+pub const BULK_FAILURES: usize = 1000;

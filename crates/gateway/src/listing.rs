@@ -1,6 +1,6 @@
 //! Listings of accounts and containers: what is asked for, and how it is shown.
 
-use crate::{limits, query::Query, refusal::Refusal, time, versions};
+use crate::{limits, path::Account, query::Query, refusal::Refusal, symlink::Link, time, versions};
 use client::{ContainerEntry, ObjectEntry};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,14 @@ impl Form {
         let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
             return Ok(Self::Text);
         };
+        Self::accepted(accept)
+    }
+
+    /// The form a list of media types likes best.
+    ///
+    /// # Errors
+    /// 400 if it is none, 406 if it has none of ours.
+    pub fn accepted(accept: &str) -> Result<Self, Refusal> {
         best(accept)
     }
 
@@ -61,7 +69,6 @@ impl Form {
     }
 }
 
-/// The form a list of media types likes best.
 fn best(accept: &str) -> Result<Form, Refusal> {
     let malformed = || Refusal::bad("Invalid Accept header");
     let known = [
@@ -171,12 +178,17 @@ pub fn container_row(entry: &ContainerEntry) -> Row {
     Row::Entry("container", entry.name.to_string(), shown)
 }
 
-/// An object in its container's listing.
-pub fn object_row(entry: &ObjectEntry) -> Row {
-    Row::Entry("object", entry.name.to_string(), object_members(entry))
+/// Whether an object's properties matter to a listing.
+pub fn needs_properties(entry: &ObjectEntry) -> bool {
+    entry.properties.is_none() && Listed::of(&entry.mime_type).link
 }
 
-fn object_members(entry: &ObjectEntry) -> Map<String, Value> {
+/// An object in its container's listing; `account` is the container's.
+pub fn object_row(entry: &ObjectEntry, account: &Account) -> Row {
+    Row::Entry("object", entry.name.to_string(), object_members(entry, account))
+}
+
+fn object_members(entry: &ObjectEntry, account: &Account) -> Map<String, Value> {
     let listed = Listed::of(&entry.mime_type);
     let mut shown = Map::new();
     shown.insert("name".into(), entry.name.as_str().into());
@@ -187,15 +199,24 @@ fn object_members(entry: &ObjectEntry) -> Map<String, Value> {
     if let Some(etag) = listed.slo_etag {
         shown.insert("slo_etag".into(), format!("\"{etag}\"").into());
     }
-    if let Some(path) = listed.symlink_path {
-        shown.insert("symlink_path".into(), path.into());
+    if let Some(link) = entry.properties.as_ref().and_then(Link::of) {
+        shown.insert("symlink_path".into(), link.path(account).into());
+        if let Some(etag) = link.etag {
+            shown.insert("symlink_etag".into(), etag.into());
+        }
+        if let Some(bytes) = link.bytes {
+            shown.insert("symlink_bytes".into(), bytes.into());
+        }
+        if let Some(etag) = link.slo_etag {
+            shown.insert("slo_etag".into(), format!("\"{etag}\"").into());
+        }
     }
     shown
 }
 
 /// A version of an object in its container's listing of versions.
-pub fn version_row(entry: &ObjectEntry) -> Row {
-    let mut shown = object_members(entry);
+pub fn version_row(entry: &ObjectEntry, account: &Account) -> Row {
+    let mut shown = object_members(entry, account);
     let versioned = entry.properties.as_ref().is_some_and(versions::is_marked);
     shown.insert("version_id".into(), versions::id(entry, versioned).into());
     shown.insert("is_latest".into(), entry.latest.into());
@@ -216,8 +237,8 @@ pub struct Listed<'a> {
     pub bytes: Option<u64>,
     /// The entity tag of a large object.
     pub slo_etag: Option<&'a str>,
-    /// The escaped path that a symbolic link names.
-    pub symlink_path: Option<&'a str>,
+    /// Whether it is a symbolic link: where it leads is too long for here.
+    pub link: bool,
 }
 
 impl<'a> Listed<'a> {
@@ -233,7 +254,7 @@ impl<'a> Listed<'a> {
             match parameter.split_once('=') {
                 Some(("swift_bytes", bytes)) => listed.bytes = bytes.parse().ok(),
                 Some(("swift_etag", etag)) => listed.slo_etag = Some(etag),
-                Some(("swift_link", path)) => listed.symlink_path = Some(path),
+                Some(("swift_link", "")) => listed.link = true,
                 _ => {}
             }
         }
@@ -249,8 +270,8 @@ impl<'a> Listed<'a> {
         if let Some(etag) = self.slo_etag {
             let _ = write!(kept, ";swift_etag={etag}");
         }
-        if let Some(path) = self.symlink_path {
-            let _ = write!(kept, ";swift_link={path}");
+        if self.link {
+            kept.push_str(";swift_link=");
         }
         kept
     }
@@ -370,7 +391,7 @@ mod tests {
             mime_type: "text/plain; charset=utf-8",
             bytes: Some(7),
             slo_etag: Some("ab"),
-            symlink_path: Some("/v1/AUTH_a/c/o%3B"),
+            link: true,
         };
         assert_eq!(Listed::of(&listed.kept()), listed);
         let plain = "text/plain; charset=utf-8";

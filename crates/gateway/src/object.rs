@@ -3,14 +3,17 @@
 use crate::{
     call::Call,
     container::empty,
-    content::{self, Content, Origin},
-    copy, expiry,
+    content, copy, dlo, expiry,
+    gateway::Inner,
     history::{self, Archive},
     listing::Listed,
     metadata,
     path::Account,
     quota,
+    reader::How,
     refusal::{Outcome, Refusal},
+    slo::{self, Large},
+    symlink::{self, Link},
     time,
     versions::{self, Named, State},
 };
@@ -30,25 +33,48 @@ const TRIES: u32 = 8;
 /// Answers a request to an object.
 pub async fn answer(mut call: Call) -> Outcome {
     // A copy asks first for what it reads.
-    let copies = call.method.as_str() == "COPY" || call.headers.contains_key("x-copy-from");
-    if copies {
-        return match call.method.as_str() {
-            "COPY" => copy::from_here(&mut call).await,
-            _ => copy::to_here(&mut call).await,
-        };
+    if call.method.as_str() == "COPY" {
+        return copy::from_here(&mut call).await;
+    }
+    if call.method == Method::PUT && call.headers.contains_key("x-copy-from") {
+        return copy::to_here(&mut call).await;
     }
     let authority = call.authorize().await?;
     let named = versions::named(&call, authority).await?;
     match call.method.as_str() {
         "GET" | "HEAD" => get(&call, named).await,
+        "PUT" if call.query.get("multipart-manifest") == Some("put") => slo::put(call).await,
+        "PUT" if symlink::is_put(&call) => symlink::put(&mut call).await,
         "PUT" => put(&mut call, named).await,
         "POST" => post(&call).await,
+        "DELETE" if call.query.get("multipart-manifest") == Some("delete") => {
+            slo::delete(call).await
+        }
         "DELETE" => delete(&call, named).await,
         _ => {
             let allowed = "HEAD, GET, PUT, POST, COPY, DELETE, OPTIONS";
             Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED)
                 .header(header::ALLOW, HeaderValue::from_static(allowed)))
         }
+    }
+}
+
+/// An object by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The account.
+    pub account: Account,
+    /// The container.
+    pub container: ContainerName,
+    /// The object.
+    pub object: ObjectName,
+}
+
+impl Names {
+    /// Where its latest version is.
+    pub fn place(&self) -> Place<'_> {
+        let Self { account, container, object } = self;
+        Place { account, container, object, version: None }
     }
 }
 
@@ -76,9 +102,43 @@ impl Call {
         })
     }
 
+    /// The object that the path names, apart from the request.
+    pub fn names(&self) -> Result<Names, Refusal> {
+        let Place { account, container, object, .. } = self.place()?;
+        let (account, container) = (account.clone(), container.clone());
+        Ok(Names { account, container, object: object.clone() })
+    }
+
+    /// Whether it is about a manifest itself, not about what it names.
+    pub fn wants_manifest(&self) -> bool {
+        self.query.get("multipart-manifest") == Some("get")
+    }
+
+    /// Whether it is about a link itself, not about what it leads to.
+    pub fn wants_link(&self) -> bool {
+        self.query.get("symlink") == Some("get")
+    }
+
     /// What is known of an object; 404 for what has expired.
     pub async fn head_of(&self, place: Place<'_>) -> Result<Object, Refusal> {
-        let client = &self.gateway.client;
+        self.gateway.head_of(place).await
+    }
+
+    /// The container that a path names, for writing into it.
+    pub async fn container_for_write(
+        &self,
+        account: &Account,
+        container: &ContainerName,
+    ) -> Result<Arc<Container>, Refusal> {
+        let found = self.gateway.container(&account.name, container).await?;
+        found.ok_or_else(Refusal::not_found)
+    }
+}
+
+impl Inner {
+    /// What is known of an object; 404 for what has expired.
+    pub async fn head_of(&self, place: Place<'_>) -> Result<Object, Refusal> {
+        let client = &self.client;
         let mut show = client.show_object(&place.account.name, place.container, place.object);
         if let Some(version) = place.version {
             show = show.version(version);
@@ -90,7 +150,7 @@ impl Call {
 
     /// An object to be read; 404 for what has expired.
     pub async fn open(&self, place: Place<'_>) -> Result<OpenObject, Refusal> {
-        let client = &self.gateway.client;
+        let client = &self.client;
         let mut get = client.get_object(&place.account.name, place.container, place.object);
         if let Some(version) = place.version {
             get = get.version(version);
@@ -98,16 +158,6 @@ impl Call {
         let opened = get.open().await?;
         check_alive(opened.object(), place)?;
         Ok(opened)
-    }
-
-    /// The container that a path names, for writing into it.
-    pub async fn container_for_write(
-        &self,
-        account: &Account,
-        container: &ContainerName,
-    ) -> Result<Arc<Container>, Refusal> {
-        let found = self.gateway.container(&account.name, container).await?;
-        found.ok_or_else(Refusal::not_found)
     }
 }
 
@@ -134,6 +184,12 @@ pub fn shown(object: &Object) -> HeaderMap {
         metadata::set(&mut headers, "x-delete-at", &at.to_string());
     }
     metadata::show_object(&mut headers, &object.properties);
+    if Large::of(object).is_some() {
+        metadata::set(&mut headers, "x-static-large-object", "True");
+    }
+    if let Some(link) = Link::of(&object.properties) {
+        link.show(&mut headers);
+    }
     headers
 }
 
@@ -142,39 +198,32 @@ pub fn etag(object: &Object) -> Option<String> {
     object.entry.md5.map(hex::encode)
 }
 
-/// An object as something to be read.
-pub fn content(object: &Object, origin: Option<Box<dyn Origin>>) -> Content {
-    Content {
-        headers: shown(object),
-        size: object.entry.size,
-        etag: etag(object),
-        modified: object.entry.modified,
-        origin,
-    }
-}
-
 async fn get(call: &Call, named: Named) -> Outcome {
     let mut place = call.place()?;
     if let Named::Exactly(version) = named {
         place.version = Some(version);
     }
-    let (object, origin): (_, Option<Box<dyn Origin>>) = match call.method {
-        Method::HEAD => (call.head_of(place).await?, None),
-        _ => {
-            let opened = call.open(place).await?;
-            (opened.object().clone(), Some(Box::new(opened)))
-        }
+    let how = How {
+        body: call.method == Method::GET,
+        manifests: !call.wants_manifest(),
+        links: !call.wants_link(),
+        ..How::default()
     };
-    versions::check(named, &object)?;
-    let mut content = content(&object, origin);
-    versions::show(call, &mut content.headers, named, &object);
+    let mut found = call.reader().find(place, how).await?;
+    versions::check(named, &found.object)?;
+    versions::show(call, &mut found.content.headers, named, &found.object);
+    let content = match how.manifests {
+        true => found.content,
+        false => slo::manifest(call, found).await?,
+    };
     content::answer(call, content).await
 }
 
 /// The media type of an object that is stored: the one the client says, or what its name tells.
-pub fn content_type(call: &Call, object: &ObjectName) -> Result<String, Refusal> {
-    let detect = call.header("x-detect-content-type").is_some_and(crate::query::is_true);
-    let said = metadata::text(&call.headers, "content-type")?.filter(|text| !text.is_empty());
+pub fn content_type(headers: &HeaderMap, object: &ObjectName) -> Result<String, Refusal> {
+    let detect = metadata::text(headers, "x-detect-content-type")?;
+    let detect = detect.is_some_and(crate::query::is_true);
+    let said = metadata::text(headers, "content-type")?.filter(|text| !text.is_empty());
     Ok(match said.filter(|_| !detect) {
         // What listings are told is ours to say.
         Some(said) => Listed::of(said).mime_type.to_owned(),
@@ -215,6 +264,7 @@ pub fn announced(call: &Call) -> Result<Option<u64>, Refusal> {
 }
 
 async fn put(call: &mut Call, named: Named) -> Outcome {
+    dlo::check(&call.headers)?;
     let container = call.container_for_write(&call.target.account, call.container()?).await?;
     if let Named::Exactly(version) = named {
         return versions::restore(call, State::of(&container), version).await;
@@ -222,7 +272,7 @@ async fn put(call: &mut Call, named: Named) -> Outcome {
     let bytes = announced(call)?;
     let object = call.object()?.clone();
     let upload = Upload {
-        mime_type: content_type(call, &object)?,
+        mime_type: content_type(&call.headers, &object)?,
         properties: metadata::of_new_object(&call.headers)?,
         delete_at: expiry::of(&call.headers, time::now_seconds())?,
         precondition: precondition(call).await?,
@@ -230,10 +280,10 @@ async fn put(call: &mut Call, named: Named) -> Outcome {
         bytes,
         source: call.body.source(),
     };
-    store(call, &container, upload).await
+    store(call, &container, call.place()?, upload).await
 }
 
-/// Something to be stored as the object that a request names.
+/// Something to be stored.
 pub struct Upload {
     /// Its bytes.
     pub source: Source,
@@ -252,10 +302,14 @@ pub struct Upload {
 }
 
 /// Stores an object in a container that was looked up: quotas and versions are seen to.
-pub async fn store(call: &Call, container: &Container, upload: Upload) -> Outcome {
-    let account = &call.target.account;
+pub async fn store(
+    call: &Call,
+    container: &Container,
+    place: Place<'_>,
+    upload: Upload,
+) -> Outcome {
+    let account = place.account;
     quota::check_upload(call, account, container, upload.bytes).await?;
-    let place = call.place()?;
     let state = State::of(container);
     history::save(call, container, place).await?;
     let replaced = versions::replaced(call, state, place).await?;
@@ -292,7 +346,7 @@ pub async fn store(call: &Call, container: &Container, upload: Upload) -> Outcom
 }
 
 /// What must hold of the object when it is stored.
-async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
+pub async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
     match call.header("if-none-match") {
         None => Ok(Precondition::None),
         Some("*") => {
@@ -318,6 +372,8 @@ fn expected_etag(call: &Call) -> Result<Option<String>, Refusal> {
 }
 
 async fn post(call: &Call) -> Outcome {
+    symlink::check_post(call)?;
+    dlo::check(&call.headers)?;
     let place = call.place()?;
     let delete_at = expiry::of(&call.headers, time::now_seconds())?;
     for _ in 0..TRIES {
@@ -334,14 +390,21 @@ async fn post(call: &Call) -> Outcome {
             .set_all(after)
             .delete_at(delete_at);
         if let Some(said) = said {
-            let listed = Listed { mime_type: said, ..Listed::of(&before.entry.mime_type) };
+            let listed = Listed {
+                mime_type: Listed::of(said).mime_type,
+                ..Listed::of(&before.entry.mime_type)
+            };
             update = update.mime_type(listed.kept());
         }
         match update.await {
             Err(Error::NoSuchObject(_)) => {}
             done => {
                 done?;
-                return Ok(empty(StatusCode::ACCEPTED));
+                // A link takes what is meant for it, and says where it leads.
+                return match Link::of(&before.properties) {
+                    Some(link) => Err(link.redirect(place.account)),
+                    None => Ok(empty(StatusCode::ACCEPTED)),
+                };
             }
         }
     }

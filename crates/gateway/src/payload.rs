@@ -78,6 +78,20 @@ impl Payload {
         Source::stream(self.frames())
     }
 
+    /// Whether it is over before a byte of it came.
+    ///
+    /// # Errors
+    /// 408 and 499 if it does not come.
+    pub async fn is_empty(&mut self) -> Result<bool, Refusal> {
+        let mut frames = self.frames();
+        while let Some(bytes) = frames.next().await {
+            if !bytes.map_err(|error| Refusal::from(&error))?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The whole body, which must not be larger than `most` bytes.
     ///
     /// # Errors

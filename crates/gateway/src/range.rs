@@ -31,10 +31,28 @@ pub fn asked(header: Option<&str>, size: u64) -> Asked {
 
 /// One range as it was asked for: first and last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted(Option<u64>, Option<u64>);
+pub struct Wanted(Option<u64>, Option<u64>);
 
 impl Wanted {
-    fn of(self, size: u64) -> Option<Range<u64>> {
+    /// From `first-last`, `first-` or `-count`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.trim().split_once('-')?;
+        let number = |text: &str| match text.trim() {
+            "" => Some(None),
+            digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Some(Some(digits.parse().unwrap_or(u64::MAX)))
+            }
+            _ => None,
+        };
+        match Self(number(first)?, number(last)?) {
+            Self(None, None) => None,
+            Self(Some(first), Some(last)) if last < first => None,
+            range => Some(range),
+        }
+    }
+
+    /// What it is of a content of a known size; none if nothing.
+    pub fn of(self, size: u64) -> Option<Range<u64>> {
         let range = match self {
             Self(Some(first), Some(last)) => first..last.saturating_add(1).min(size),
             Self(Some(first), None) => first..size,
@@ -52,24 +70,7 @@ fn parse(header: &str) -> Option<Vec<Wanted>> {
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let mut wanted = Vec::new();
-    for range in ranges.split(',') {
-        let (first, last) = range.split_once('-')?;
-        let number = |text: &str| match text {
-            "" => Some(None),
-            digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                Some(Some(digits.parse().unwrap_or(u64::MAX)))
-            }
-            _ => None,
-        };
-        let range = Wanted(number(first)?, number(last)?);
-        match range {
-            Wanted(None, None) => return None,
-            Wanted(Some(first), Some(last)) if last < first => return None,
-            _ => wanted.push(range),
-        }
-    }
-    Some(wanted)
+    ranges.split(',').map(Wanted::parse).collect()
 }
 
 /// Whether ranges are something a reader of the content would ask for: not more of them than can

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use transport::{Body, full_body};
 
 /// An answer that says no.
-#[derive(Debug)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{status}: {}", self.text())]
 pub struct Refusal {
     /// The status.
     pub status: StatusCode,
@@ -144,7 +145,12 @@ impl From<&BodyError> for Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         if let Error::Source(source) = &error {
-            let reason = source.get_ref().and_then(|inner| inner.downcast_ref::<BodyError>());
+            let reason = source.get_ref();
+            // What was copied could not be read.
+            if let Some(refusal) = reason.and_then(|inner| inner.downcast_ref::<Self>()) {
+                return refusal.clone();
+            }
+            let reason = reason.and_then(|inner| inner.downcast_ref::<BodyError>());
             return reason.map_or_else(|| Self::new(client_closed()), Self::from);
         }
         let status = match &error {

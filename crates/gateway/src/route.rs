@@ -1,7 +1,7 @@
 //! From a request to who answers it.
 
 use crate::{
-    account,
+    account, archive, bulk,
     call::Call,
     caller::Caller,
     container, cors, formpost,
@@ -148,6 +148,19 @@ async fn of_target(
 
 /// Does what a call asks.
 pub async fn answer_call(call: Call) -> Outcome {
+    let bulk = match call.method {
+        Method::POST | Method::DELETE => call.query.has("bulk-delete"),
+        Method::PUT => call.query.has("extract-archive"),
+        _ => false,
+    };
+    if bulk {
+        return match (&call.caller, &call.method) {
+            // What is signed is one path, and not the query that would make many of it.
+            (Caller::Signed(_), _) => Err(call.denied(&call.target.account)),
+            (_, &Method::PUT) => archive::extract(call).await,
+            _ => bulk::delete(call).await,
+        };
+    }
     match (&call.target.container, &call.target.object) {
         (_, Some(_)) => object::answer(call).await,
         (Some(_), None) => container::answer(call).await,
