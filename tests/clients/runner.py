@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 
 # Ports that are free; EC42 over six directories, as a first start makes them.
-SERVER = ["--listen", "127.0.0.1:0", "--swift-listen", "127.0.0.1:0", "--json"]
+SERVER = ["--listen", "127.0.0.1:0", "--swift-listen", "127.0.0.1:0", "--storage-domain", "example.net", "--json"]
 
 # What a debug build on a busy machine may take to start, and to stop.
 START_SECONDS, STOP_SECONDS = 60, 60

@@ -16,7 +16,7 @@ pub struct Call {
     pub method: Method,
     /// To what.
     pub target: Target,
-    /// The path as it came, escaped.
+    /// The path as it came, escaped; not the target's where the host says a part of it.
     pub path: String,
     /// The query.
     pub query: Query,

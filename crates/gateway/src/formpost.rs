@@ -89,7 +89,10 @@ fn say(done: &Done, redirect: Option<&str>) -> Response<Body> {
             "" => format!("{} {reason}", status.as_u16()),
             message => format!("{} {reason}\r\nFormPost: {message}", status.as_u16()),
         };
-        return Refusal::says(*status, text).into_response();
+        let mut response = Response::new(full_body(text));
+        *response.status_mut() = *status;
+        metadata::set(response.headers_mut(), "content-type", "text/plain");
+        return response;
     };
     let shown = crate::listing::escape_xml(&location);
     let page =
@@ -103,7 +106,7 @@ fn say(done: &Done, redirect: Option<&str>) -> Response<Body> {
 
 /// Stores the files of a form until one is not.
 async fn store(call: &Call, reader: &mut Reader, fields: &mut Fields) -> Result<Done, Refusal> {
-    let path = call.plain_path()?;
+    let path = call.plain_path();
     let keys = match &call.target.container {
         Some(container) => keys(&call.gateway, &call.target.account, container).await?,
         None => Vec::new(),

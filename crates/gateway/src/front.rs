@@ -1,7 +1,7 @@
 //! What every request has around it: the id of its transaction, its line in the access log, and
 //! its place in the metrics.
 
-use crate::{gateway::Gateway, metadata, route};
+use crate::{gateway::Gateway, metadata, route, server::Face};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -32,13 +32,21 @@ const SUFFIX_BYTES: usize = 32;
 pub async fn serve(
     gateway: Gateway,
     remote: IpAddr,
-    scheme: &'static str,
+    face: Face,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let started = Instant::now();
     let headers = request.headers();
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let base = match (&gateway.config.public_url, text(header::HOST)) {
+    let scheme = if gateway.config.tls.is_some() { "https" } else { "http" };
+    let public_url = match face {
+        Face::Swift => &gateway.config.public_url,
+        Face::Cdn => match &gateway.config.cdn {
+            Some(cdn) => &cdn.public_url,
+            None => &None,
+        },
+    };
+    let base = match (public_url, text(header::HOST)) {
         (Some(url), _) => url.clone(),
         (None, Some(host)) => format!("{scheme}://{host}"),
         (None, None) => format!("{scheme}://localhost"),
@@ -56,7 +64,7 @@ pub async fn serve(
         bytes: 0,
         whole: false,
     };
-    let response = route::answer(&gateway, &front, request).await;
+    let response = route::answer(&gateway, &front, face, request).await;
     let (mut parts, body) = response.into_parts();
     note.whole = body.is_end_stream();
     for name in ["x-trans-id", "x-openstack-request-id"] {

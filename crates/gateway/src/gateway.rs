@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use crate::{Config, memory::Memory};
+use crate::{Config, memory::Memory, ratelimit::Pace};
 use client::Client;
 use std::{ops::Deref, sync::Arc};
 use transport::TokenKey;
@@ -19,12 +19,20 @@ pub struct Inner {
     pub(crate) tokens: TokenKey,
     /// What was looked up just now.
     pub(crate) memory: Memory,
+    /// Whose turn it is to write.
+    pub(crate) pace: Pace,
 }
 
 impl Gateway {
     /// A gateway to the store of `client`, which must be allowed everything.
     pub fn new(config: Config, client: Client, tokens: TokenKey) -> Self {
-        Self(Arc::new(Inner { config, client, tokens, memory: Memory::default() }))
+        Self(Arc::new(Inner {
+            config,
+            client,
+            tokens,
+            memory: Memory::default(),
+            pace: Pace::default(),
+        }))
     }
 }
 

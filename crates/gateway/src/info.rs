@@ -1,8 +1,12 @@
 //! `/info`: what this gateway can do.
 
-use crate::{gateway::Gateway, limits, refusal::Outcome, report, signature, symlink, tempurl};
+use crate::{
+    config::Rates, gateway::Gateway, limits, ratelimit, refusal::Outcome, report, signature, symlink,
+    tempurl,
+};
 use http::{HeaderValue, Response, header};
 use serde_json::json;
+use std::num::NonZeroU32;
 use transport::full_body;
 
 /// Answers `GET /info`.
@@ -17,7 +21,7 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
     let in_use = |v: &&client::Volume| v.administrative != client::Administrative::Out;
     let volumes = map.volumes.iter().filter(in_use).count();
     let usable = map.policies.iter().filter(|policy| policy.method.width() <= volumes);
-    let info = json!({
+    let mut info = json!({
         "swift": {
             "version": env!("CARGO_PKG_VERSION"),
             "account_autocreate": true,
@@ -70,6 +74,20 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
         "container_quotas": {},
         "account_quotas": {},
     });
+    if !gateway.config.storage_domains.is_empty() {
+        info["domain_remap"] = json!({ "default_reseller_prefix": null });
+    }
+    let rates = gateway.config.rates;
+    if rates != Rates::default() {
+        let of_containers = rates.containers.map_or(0, NonZeroU32::get);
+        let of_objects: Vec<_> = rates.objects.iter().map(|rate| (0, rate.get())).collect();
+        info["ratelimit"] = json!({
+            "account_ratelimit": of_containers,
+            "max_sleep_time_seconds": ratelimit::MOST_WAIT.as_secs(),
+            "container_ratelimits": of_objects,
+            "container_listing_ratelimits": [],
+        });
+    }
     let mut response = Response::new(full_body(info.to_string()));
     let kind = HeaderValue::from_static("application/json; charset=UTF-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

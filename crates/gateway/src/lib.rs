@@ -6,7 +6,8 @@
 //!
 //! # Modules
 //!
-//! - `front`: connections, time-outs, the access log; `server`: accepting until told to stop.
+//! - `front`: connections, time-outs, the access log; `server`: accepting until told to stop;
+//!   `tls`: its certificate.
 //! - `route`: from a request to who answers it; `call`: one request below `/v1`.
 //! - `caller`, `acl`, `authorize`: who may do what; `tempauth`, `keystone`: getting
 //!   a token.
@@ -18,7 +19,10 @@
 //!   the answers of what does many things at once.
 //! - `expiry`, `quota`, `versions`, `history`: what else Swift has; `info` tells of all of it.
 //! - `tempurl`, `formpost`, with `signature` and `multipart`: rights that URLs and forms carry;
-//!   `staticweb`: containers as web sites; `cors`: what pages of other sites may.
+//!   `staticweb`: containers as web sites; `cors`: what pages of other sites may;
+//!   `domain`: accounts and containers as names of hosts; `cdn`: public containers, on a listener
+//!   of their own.
+//! - `ratelimit`: how fast may be written.
 //! - `refusal`: the one table from errors to statuses.
 #![forbid(unsafe_code)]
 
@@ -32,6 +36,7 @@ mod authorize;
 mod bulk;
 mod call;
 mod caller;
+mod cdn;
 mod condition;
 mod config;
 mod container;
@@ -39,6 +44,7 @@ mod content;
 mod copy;
 mod cors;
 mod dlo;
+mod domain;
 mod expiry;
 mod formpost;
 mod front;
@@ -57,6 +63,7 @@ mod payload;
 mod query;
 mod quota;
 mod range;
+mod ratelimit;
 mod reader;
 mod refusal;
 mod report;
@@ -70,8 +77,10 @@ mod symlink;
 mod tempauth;
 mod tempurl;
 mod time;
+mod tls;
 mod versions;
 
-pub use config::Config;
+pub use config::{Cdn, Config, Rates};
 pub use gateway::Gateway;
-pub use server::serve;
+pub use server::{Face, serve};
+pub use tls::{Tls, TlsError};

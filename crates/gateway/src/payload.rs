@@ -111,7 +111,8 @@ impl Payload {
 
     /// Takes what the client sent and nobody wanted, within bounds.
     pub async fn ignore(mut self) {
-        let is_there = self.body.as_ref().is_some_and(|body| !body.is_end_stream());
+        let is_there = self.made.get_mut().is_some()
+            || self.body.as_ref().is_some_and(|body| !body.is_end_stream());
         if !is_there || self.expected {
             return;
         }

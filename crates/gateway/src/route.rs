@@ -4,14 +4,16 @@ use crate::{
     account, archive, bulk,
     call::Call,
     caller::Caller,
-    container, cors, formpost,
+    cdn, container, cors, domain, formpost,
     front::Front,
     gateway::Gateway,
     info, keystone, object,
     path::Target,
     payload::Payload,
     query::Query,
+    ratelimit,
     refusal::{Outcome, Refusal},
+    server::Face,
     staticweb, tempauth, tempurl,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -22,12 +24,16 @@ use transport::{Body, full_body};
 pub async fn answer(
     gateway: &Gateway,
     front: &Front,
+    face: Face,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let expected = parts.headers.contains_key(header::EXPECT);
     let mut payload = Some(Payload::new(body, gateway.config.idle_timeout, expected));
-    let outcome = dispatch(gateway, front, &parts, &mut payload).await;
+    let outcome = match face {
+        Face::Swift => dispatch(gateway, front, &parts, &mut payload).await,
+        Face::Cdn => cdn::answer(gateway, front, &parts, &mut payload).await,
+    };
     if let Some(payload) = payload {
         payload.ignore().await;
     }
@@ -40,7 +46,11 @@ async fn dispatch(
     parts: &http::request::Parts,
     payload: &mut Option<Payload>,
 ) -> Outcome {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let domains = &gateway.config.storage_domains;
     let path = parts.uri.path();
+    let remapped = domain::remapped(domains, host.unwrap_or_default(), path)?;
+    let path = remapped.as_deref().unwrap_or(path);
     let (method, headers) = (&parts.method, &parts.headers);
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match path {
@@ -130,6 +140,7 @@ async fn of_target(
         remote: front.remote,
         transaction: front.transaction.clone(),
     };
+    ratelimit::wait(&call).await?;
     if let Some(boundary) = form {
         return formpost::answer(call, &boundary).await;
     }
@@ -139,7 +150,7 @@ async fn of_target(
             false => answer_call(call).await,
         };
     };
-    let path = call.plain_path()?;
+    let path = call.plain_path();
     let mut response = answer_call(call).await?;
     let status = response.status();
     url.dress(status, response.headers_mut(), &path);

@@ -8,13 +8,28 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use std::{convert::Infallible, future::Future, net::IpAddr, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// Swift's API.
+    Swift,
+    /// Public containers, and what their owners say about them.
+    Cdn,
+}
 
 /// Connections served at a time; more are closed at once.
 const MOST_CONNECTIONS: usize = 8192;
 
 /// How long a client may take for a request's head, and a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Bytes a connection reads at once.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -29,6 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// under way finish for at most `drain`, and drops what is left.
 pub async fn serve(
     gateway: Gateway,
+    face: Face,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
     drain: Duration,
@@ -44,7 +60,13 @@ pub async fn serve(
                     metrics::counter!("cairn_gateway_connections_refused_total").increment(1);
                 }
                 Ok((stream, remote)) => {
-                    let served = connection(gateway.clone(), stream, remote.ip(), graceful.watcher());
+                    let served = connection(
+                        gateway.clone(),
+                        face,
+                        stream,
+                        remote.ip(),
+                        graceful.watcher(),
+                    );
                     connections.spawn(served);
                 }
                 Err(error) => {
@@ -62,14 +84,35 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection(gateway: Gateway, stream: TcpStream, remote: IpAddr, watcher: Watcher) {
+async fn connection(
+    gateway: Gateway,
+    face: Face,
+    stream: TcpStream,
+    remote: IpAddr,
+    watcher: Watcher,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
+    let Some(tls) = gateway.config.tls.clone() else {
+        return requests(gateway, face, stream, remote, watcher).await;
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.0.accept(stream)).await {
+        Ok(Ok(stream)) => requests(gateway, face, stream, remote, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
+        Err(_) => tracing::debug!("a client did not say what it wants of TLS in time"),
+    }
+}
+
+/// Answers the requests of a connection, one after the other.
+async fn requests<S>(gateway: Gateway, face: Face, stream: S, remote: IpAddr, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: Request<Incoming>| {
         let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(front::serve(gateway, remote, "http", request).await) }
+        async move { Ok::<_, Infallible>(front::serve(gateway, remote, face, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

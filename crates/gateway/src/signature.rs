@@ -153,12 +153,17 @@ impl Grant {
 }
 
 impl Call {
-    /// The path that was asked for, with nothing escaped.
-    ///
-    /// # Errors
-    /// 412 if it is no UTF-8.
-    pub fn plain_path(&self) -> Result<String, Refusal> {
-        crate::path::unescape(&self.path)
+    /// The path of the target, with nothing escaped: what is signed.
+    pub fn plain_path(&self) -> String {
+        let mut path = format!("/v1/{}", self.target.account);
+        if let Some(container) = &self.target.container {
+            path = format!("{path}/{container}");
+        }
+        match &self.target.object {
+            Some(object) => format!("{path}/{object}"),
+            None if self.path.ends_with('/') => format!("{path}/"),
+            None => path,
+        }
     }
 }
 

@@ -202,7 +202,7 @@ async fn may_list(call: &Call) -> Result<(), Refusal> {
 
 /// What is below a prefix, as a page.
 async fn list(call: &Call, site: &Site, prefix: &str) -> Outcome {
-    let label = label(call, site)?;
+    let label = label(call, site);
     if !site.lists() {
         let text = "<h1>Web Listing Disabled</h1><p>The owner of this web site has disabled web \
             listing.</p><p>If you are the owner of this web site, you can enable web listing by \
@@ -231,12 +231,12 @@ async fn list(call: &Call, site: &Site, prefix: &str) -> Outcome {
 }
 
 /// What is listed, in words.
-fn label(call: &Call, site: &Site) -> Result<String, Refusal> {
-    let path = call.plain_path()?;
-    Ok(match &site.label {
+fn label(call: &Call, site: &Site) -> String {
+    let path = call.plain_path();
+    match &site.label {
         Some(label) => format!("{label}/{}", path.splitn(5, '/').nth(4).unwrap_or_default()),
         None => path,
-    })
+    }
 }
 
 fn document(site: &Site, label: &str, prefix: &str, body: &str) -> String {

@@ -3,8 +3,8 @@
 use crate::{
     authorize::unauthorized,
     caller::KnownUser,
+    cdn,
     gateway::{Gateway, Inner},
-    keystone::cdn_url,
     path::{Account, Prefix, escape},
     refusal::{Outcome, Refusal},
     time,
@@ -143,13 +143,15 @@ pub async fn answer(
     let path = escape(&format!("{}{}", Prefix::Auth.as_str(), login.account.owner));
     for (name, text) in [
         ("x-storage-url", format!("{base}/v1/{path}")),
-        ("x-cdn-management-url", cdn_url(base, &login.account)),
         ("x-auth-token", token.clone()),
         ("x-storage-token", token),
         ("x-auth-token-expires", left.to_string()),
         ("content-type", "text/plain; charset=UTF-8".to_owned()),
     ] {
         crate::metadata::set(answer, name, &text);
+    }
+    if let Some(cdn) = cdn::base(gateway, base) {
+        crate::metadata::set(answer, "x-cdn-management-url", &format!("{cdn}/v1/{path}"));
     }
     Ok(response)
 }

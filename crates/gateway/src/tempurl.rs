@@ -107,7 +107,7 @@ fn is_in(address: IpAddr, range: &str) -> bool {
 
 /// 401: the URL is none, or not for this.
 fn invalid() -> Refusal {
-    Refusal::says(StatusCode::UNAUTHORIZED, "401 Unauthorized: Temp URL invalid\n")
+    Refusal::says(StatusCode::UNAUTHORIZED, "401 Unauthorized: Temp URL invalid")
 }
 
 /// Checks a request's temporary URL, if it is one.

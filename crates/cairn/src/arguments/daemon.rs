@@ -2,7 +2,7 @@
 
 use crate::config::{Bytes, Span, VolumeSpec};
 use clap::Args;
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 /// What all daemons share.
 #[derive(Debug, Clone, Default, Args)]
@@ -74,6 +74,37 @@ pub struct GatewaySettings {
     /// How long a client may let the other side wait in the middle of a body [default: 1m]
     #[arg(long, value_name = "TIME", env = "CAIRN_IDLE_TIMEOUT", hide_env_values = true)]
     pub idle_timeout: Option<Span>,
+    /// How many containers of an account may be made and removed a second, at one gateway
+    /// [default: as many as come]
+    #[arg(long, value_name = "NUMBER", env = "CAIRN_CONTAINER_RATE", hide_env_values = true)]
+    pub container_rate: Option<NonZeroU32>,
+    /// How many objects of a container may be written and removed a second, at one gateway
+    /// [default: as many as come]
+    #[arg(long, value_name = "NUMBER", env = "CAIRN_OBJECT_RATE", hide_env_values = true)]
+    pub object_rate: Option<NonZeroU32>,
+    /// A domain below which names of hosts are those of accounts and containers, as in
+    /// container.AUTH-account.DOMAIN; may be repeated
+    #[arg(
+        long = "storage-domain",
+        value_name = "DOMAIN",
+        env = "CAIRN_STORAGE_DOMAINS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub storage_domains: Vec<String>,
+    /// Where public containers are served and managed, as Cloud Files does; port 0 takes any free
+    /// port, `none` serves none [default: the port behind the one for Swift]
+    #[arg(long, value_name = "HOST:PORT", env = "CAIRN_CDN_LISTEN", hide_env_values = true)]
+    pub cdn_listen: Option<String>,
+    /// The URL of public containers, where it is not the host that clients came to with that port
+    #[arg(long, value_name = "URL", env = "CAIRN_CDN_URL", hide_env_values = true)]
+    pub cdn_url: Option<String>,
+    /// The certificates to show clients, the gateway's own first, in PEM; they speak TLS then
+    #[arg(long, value_name = "FILE", env = "CAIRN_TLS_CERT", hide_env_values = true)]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "CAIRN_TLS_KEY", hide_env_values = true)]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `cairn server`.

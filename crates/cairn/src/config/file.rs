@@ -7,7 +7,10 @@ use crate::{
 };
 use model::{Method, Policy, PolicyName, SmallObjects};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 /// All of the file; each daemon looks at its own section and at what is shared.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -78,6 +81,13 @@ pub struct GatewaySection {
     pub public_url: Option<String>,
     pub swift_token_lifetime: Option<Span>,
     pub idle_timeout: Option<Span>,
+    pub container_rate: Option<NonZeroU32>,
+    pub object_rate: Option<NonZeroU32>,
+    pub storage_domains: Vec<String>,
+    pub cdn_listen: Option<String>,
+    pub cdn_url: Option<String>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `[metadata]`

@@ -131,6 +131,8 @@ pub struct Server {
     pub metadata: Metadata,
     /// Where Swift is served, if it is.
     pub swift: Option<Address>,
+    /// Where public containers are served, if they are.
+    pub cdn: Option<Address>,
     pub gateway: gateway::Config,
 }
 
@@ -153,28 +155,63 @@ impl Server {
         let listen = args.swift_listen.or(section.swift_listen);
         let listen = listen.unwrap_or_else(|| DEFAULT_SWIFT_LISTEN.to_owned());
         let swift = (listen != NONE).then_some(Address { listen, advertise: None });
+        let cdn = swift
+            .as_ref()
+            .and_then(|swift| cdn_address(&args.gateway, file.gateway.cdn_listen.clone(), swift));
         let gateway = gateway_settings(args.gateway, &file)?;
-        Ok(Self { data, address, volumes, reserve, metadata, swift, gateway })
+        Ok(Self { data, address, volumes, reserve, metadata, swift, cdn, gateway })
     }
+}
+
+/// Where public containers are served: where the operator says, or at the port behind the one for
+/// Swift.
+fn cdn_address(flags: &GatewaySettings, file: Option<String>, swift: &Address) -> Option<Address> {
+    let listen = match flags.cdn_listen.clone().or(file) {
+        Some(listen) => listen,
+        None => {
+            let (host, port) = swift.listen.rsplit_once(':')?;
+            match port.parse::<u16>().ok()? {
+                0 => format!("{host}:0"),
+                port => format!("{host}:{}", port.checked_add(1)?),
+            }
+        }
+    };
+    // Clients are told the host they came to: what is said to others does not matter.
+    (listen != NONE).then(|| Address { listen, advertise: Some("localhost:0".to_owned()) })
 }
 
 /// What the gateway is told: its own defaults under what the operator says.
 fn gateway_settings(flags: GatewaySettings, file: &File) -> anyhow::Result<gateway::Config> {
     let (section, default) = (&file.gateway, gateway::Config::default());
-    let public_url = flags.public_url.or_else(|| section.public_url.clone());
-    if let Some(url) = &public_url
-        && !(url.starts_with("http://") || url.starts_with("https://"))
-    {
-        return Err(usage!("{url:?} is no URL: write https://HOST[:PORT]"));
-    }
+    let url = |flag: Option<String>, file: &Option<String>| match flag.or_else(|| file.clone()) {
+        Some(url) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+            Err(usage!("{url:?} is no URL: write https://HOST[:PORT]"))
+        }
+        url => Ok(url.map(|url| url.trim_end_matches('/').to_owned())),
+    };
+    let cert = flags.tls_cert.or_else(|| section.tls_cert.clone());
+    let key = flags.tls_key.or_else(|| section.tls_key.clone());
+    let tls = match (cert, key) {
+        (Some(cert), Some(key)) => Some(gateway::Tls::read(&cert, &key)?),
+        (None, None) => None,
+        _ => return Err(usage!("TLS needs both, --tls-cert FILE and --tls-key FILE")),
+    };
     let span = |flag: Option<Span>, file: &Option<Span>, default: Duration| {
         flag.as_ref().or(file.as_ref()).map_or(default, |span| span.0)
     };
     let lifetime = default.token_lifetime;
     Ok(gateway::Config {
-        public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        public_url: url(flags.public_url, &section.public_url)?,
         token_lifetime: span(flags.swift_token_lifetime, &section.swift_token_lifetime, lifetime),
         idle_timeout: span(flags.idle_timeout, &section.idle_timeout, default.idle_timeout),
+        storage_domains: either(flags.storage_domains, section.storage_domains.clone()),
+        rates: gateway::Rates {
+            containers: flags.container_rate.or(section.container_rate),
+            objects: flags.object_rate.or(section.object_rate),
+        },
+        tls,
+        // Its port is known when it listens.
+        cdn: Some(gateway::Cdn { port: 0, public_url: url(flags.cdn_url, &section.cdn_url)? }),
     })
 }
 
@@ -182,6 +219,8 @@ fn gateway_settings(flags: GatewaySettings, file: &File) -> anyhow::Result<gatew
 #[derive(Debug, Clone)]
 pub struct Gateway {
     pub address: Address,
+    /// Where public containers are served, if they are.
+    pub cdn: Option<Address>,
     pub admin: Address,
     pub meta: Vec<String>,
     pub secret: PathBuf,
@@ -191,7 +230,8 @@ pub struct Gateway {
 impl Gateway {
     /// Settles the settings of a gateway.
     pub fn new(args: GatewayArgs, file: File) -> anyhow::Result<Self> {
-        let gateway = gateway_settings(args.gateway, &file)?;
+        let gateway = gateway_settings(args.gateway.clone(), &file)?;
+        let said = file.gateway.cdn_listen.clone();
         let section = file.gateway;
         let meta = either(args.meta, section.meta);
         if meta.is_empty() {
@@ -206,10 +246,11 @@ impl Gateway {
         if address.advertise.is_none() && address.listen.starts_with("0.0.0.0:") {
             address.advertise = Some(format!("{}:0", volume::host_name()));
         }
+        let cdn = cdn_address(&args.gateway, said, &address);
         let admin = args.admin_listen.or(section.admin_listen);
         let listen = admin.unwrap_or_else(|| DEFAULT_ADMIN_LISTEN.to_owned());
         let admin = Address { listen, advertise: None };
-        Ok(Self { address, admin, meta, secret, gateway })
+        Ok(Self { address, cdn, admin, meta, secret, gateway })
     }
 }
 

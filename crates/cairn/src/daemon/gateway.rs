@@ -12,6 +12,7 @@ use crate::{
 };
 use anyhow::Context;
 use client::Client;
+use gateway::Face;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 use transport::{App, Connect, Health, Keys, Secret, TcpConnector};
@@ -22,36 +23,64 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A gateway that is about to be served.
 pub struct Front {
     listener: TcpListener,
+    cdn: Option<(TcpListener, u16)>,
     /// Where clients reach it.
     pub url: String,
 }
 
 impl Front {
     /// Listens.
-    pub async fn bind(address: &Address, settings: &gateway::Config) -> anyhow::Result<Self> {
+    pub async fn bind(
+        address: &Address,
+        cdn: Option<&Address>,
+        settings: &gateway::Config,
+    ) -> anyhow::Result<Self> {
         let (listener, address) =
             listen::bind(address).await.context("the gateway for Swift cannot start")?;
-        let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        Ok(Self { listener, url })
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        let url = settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
+        let cdn = match cdn {
+            Some(address) => {
+                let (listener, _) = listen::bind(address).await.context(
+                    "public containers cannot be served; --cdn-listen HOST:PORT says where, or none",
+                )?;
+                let port = listener.local_addr().context("the listener has no address")?.port();
+                Some((listener, port))
+            }
+            None => None,
+        };
+        Ok(Self { listener, cdn, url })
     }
 
     /// Serves until told to stop. Ready when the last request is done.
     pub fn start(
         self,
-        settings: gateway::Config,
+        mut settings: gateway::Config,
         client: Client,
         keys: &Keys,
         stop: &Stop,
     ) -> JoinHandle<()> {
+        let port = self.cdn.as_ref().map(|(_, port)| *port);
+        settings.cdn = settings.cdn.zip(port).map(|(cdn, port)| gateway::Cdn { port, ..cdn });
         let gateway = gateway::Gateway::new(settings, client, keys.gateway.clone());
-        tokio::spawn(gateway::serve(gateway, self.listener, stop.wait(), DRAIN))
+        let serve = |face, listener| {
+            tokio::spawn(gateway::serve(gateway.clone(), face, listener, stop.wait(), DRAIN))
+        };
+        let swift = serve(Face::Swift, self.listener);
+        let cdn = self.cdn.map(|(listener, _)| serve(Face::Cdn, listener));
+        tokio::spawn(async move {
+            let _ = swift.await;
+            if let Some(cdn) = cdn {
+                let _ = cdn.await;
+            }
+        })
     }
 }
 
 /// Serves a gateway until it is told to end.
 pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
     let keys = Secret::read(&config.secret)?.keys();
-    let front = Front::bind(&config.address, &config.gateway).await?;
+    let front = Front::bind(&config.address, config.cdn.as_ref(), &config.gateway).await?;
     let (admin, admin_address) = listen::bind(&config.admin).await?;
     let metrics = process::record_metrics()?;
     let connector: Arc<dyn Connect> = Arc::new(TcpConnector);

@@ -32,7 +32,7 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let key = keys.daemon.clone();
     let (listener, address) = listen::bind(&config.address).await?;
     let swift = match &config.swift {
-        Some(address) => Some(Front::bind(address, &config.gateway).await?),
+        Some(address) => Some(Front::bind(address, config.cdn.as_ref(), &config.gateway).await?),
         None => None,
     };
     let metrics = process::record_metrics()?;

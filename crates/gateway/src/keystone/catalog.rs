@@ -12,6 +12,14 @@ use serde_json::{Value, json};
 /// are told another, and only in capitals; others take any.
 pub const REGION: &str = "ORD";
 
+/// Scheme and host under which a client reaches the gateway, and its public containers.
+pub struct Place<'a> {
+    /// The gateway.
+    pub base: &'a str,
+    /// Its public containers, if it has any.
+    pub cdn: Option<String>,
+}
+
 /// A service and where it is.
 struct Service {
     kind: &'static str,
@@ -19,21 +27,19 @@ struct Service {
     url: String,
 }
 
-/// Where public containers of an account are managed.
-pub fn cdn_url(base: &str, account: &Account) -> String {
-    format!("{base}/cdn/v1/{}", escape(&account.to_string()))
-}
-
 /// Storage is there twice: OpenStack's clients look for `swift`, Rackspace's for `cloudFiles`.
-fn services(base: &str, identity: &str, account: Option<&Account>) -> Vec<Service> {
+fn services(place: &Place<'_>, identity: &str, account: Option<&Account>) -> Vec<Service> {
+    let Place { base, cdn } = place;
     let mut services = Vec::new();
     if let Some(account) = account {
         let url = format!("{base}/v1/{}", escape(&account.to_string()));
         for name in ["swift", "cloudFiles"] {
             services.push(Service { kind: "object-store", name, url: url.clone() });
         }
-        let url = cdn_url(base, account);
-        services.push(Service { kind: "rax:object-cdn", name: "cloudFilesCDN", url });
+        if let Some(cdn) = cdn {
+            let url = format!("{cdn}/v1/{}", escape(&account.to_string()));
+            services.push(Service { kind: "rax:object-cdn", name: "cloudFilesCDN", url });
+        }
     }
     let url = format!("{base}{identity}");
     services.push(Service { kind: "identity", name: "keystone", url });
@@ -41,7 +47,7 @@ fn services(base: &str, identity: &str, account: Option<&Account>) -> Vec<Servic
 }
 
 /// The catalogue as version 2.0 has it.
-pub fn v2(base: &str, account: Option<&Account>) -> Value {
+pub fn v2(place: &Place<'_>, account: Option<&Account>) -> Value {
     let entry = |service: Service| {
         let url = service.url;
         let mut endpoint = json!({
@@ -56,11 +62,11 @@ pub fn v2(base: &str, account: Option<&Account>) -> Value {
             "endpoints": [endpoint], "endpoints_links": [],
         })
     };
-    services(base, "/v2.0", account).into_iter().map(entry).collect()
+    services(place, "/v2.0", account).into_iter().map(entry).collect()
 }
 
 /// The catalogue as version 3 has it.
-pub fn v3(base: &str, account: Option<&Account>) -> Value {
+pub fn v3(place: &Place<'_>, account: Option<&Account>) -> Value {
     let entry = |service: Service| {
         let endpoint = |interface: &str| {
             json!({
@@ -74,7 +80,7 @@ pub fn v3(base: &str, account: Option<&Account>) -> Value {
             "endpoints": endpoints,
         })
     };
-    services(base, "/v3", account).into_iter().map(entry).collect()
+    services(place, "/v3", account).into_iter().map(entry).collect()
 }
 
 /// What is said of one version.
@@ -117,7 +123,8 @@ mod tests {
     #[test]
     fn clients_find_exactly_one_service_of_the_name_they_look_for() {
         let account = Account::parse("AUTH_a b").unwrap();
-        for catalogue in [v2("http://h", Some(&account)), v3("http://h", Some(&account))] {
+        let place = Place { base: "http://h", cdn: Some("http://h:1".to_owned()) };
+        for catalogue in [v2(&place, Some(&account)), v3(&place, Some(&account))] {
             for (kind, name) in [
                 ("object-store", "swift"),
                 ("object-store", "cloudFiles"),
@@ -131,6 +138,6 @@ mod tests {
             let text = catalogue.to_string();
             assert!(text.contains("http://h/v1/AUTH_a%20b"), "{text}");
         }
-        assert_eq!(v3("http://h", None).as_array().map(Vec::len), Some(1));
+        assert_eq!(v3(&place, None).as_array().map(Vec::len), Some(1));
     }
 }

@@ -11,9 +11,8 @@ mod catalog;
 mod v2;
 mod v3;
 
-pub use catalog::cdn_url;
-
 use crate::{
+    cdn,
     front::Front,
     gateway::Gateway,
     path::Account,
@@ -110,6 +109,11 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl Request<'_> {
+    /// What the catalogue is of.
+    fn place(&self) -> catalog::Place<'_> {
+        catalog::Place { base: self.base, cdn: cdn::base(self.gateway, self.base) }
+    }
+
     /// The body.
     async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Refusal> {
         let bytes = match &mut self.body {

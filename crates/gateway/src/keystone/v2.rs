@@ -90,7 +90,7 @@ fn access(request: &Request<'_>, proven: &Proven) -> Value {
     let named: Vec<Value> = roles.iter().map(|role| json!({ "id": role, "name": role })).collect();
     json!({ "access": {
         "token": said,
-        "serviceCatalog": catalog::v2(request.base, account),
+        "serviceCatalog": catalog::v2(&request.place(), account),
         "user": {
             "id": claims.user.to_string(), "name": claims.user.user(),
             "username": claims.user.user(), "roles": named, "roles_links": [],

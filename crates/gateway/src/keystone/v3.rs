@@ -154,7 +154,7 @@ pub async fn answer(request: Request<'_>) -> Outcome {
         }
         ("auth/catalog", _) if reads => {
             let proven = request.caller().await?;
-            let found = catalog::v3(request.base, proven.account.as_ref());
+            let found = catalog::v3(&request.place(), proven.account.as_ref());
             Ok(listed(&request, "catalog", found))
         }
         ("" | "auth/tokens" | "auth/projects" | "auth/domains" | "auth/catalog", _) => {
@@ -241,7 +241,7 @@ fn token(request: &Request<'_>, proven: &Proven, method: &str, of_domain: bool) 
     if of_domain || account.is_some() {
         let named = |role: &&str| json!({ "id": role, "name": role });
         said["roles"] = roles(claims.role).iter().map(named).collect();
-        said["catalog"] = catalog::v3(request.base, account.as_ref());
+        said["catalog"] = catalog::v3(&request.place(), account.as_ref());
     }
     json!({ "token": said })
 }
