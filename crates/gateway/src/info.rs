@@ -1,8 +1,8 @@
 //! `/info`: what this gateway can do.
 
 use crate::{
-    config::Rates, gateway::Gateway, limits, ratelimit, refusal::Outcome, report, signature, symlink,
-    tempurl,
+    config::Rates, gateway::Gateway, limits, ratelimit, refusal::Outcome, report, signature,
+    symlink, tempurl,
 };
 use http::{HeaderValue, Response, header};
 use serde_json::json;

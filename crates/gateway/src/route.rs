@@ -46,7 +46,9 @@ async fn dispatch(
     parts: &http::request::Parts,
     payload: &mut Option<Payload>,
 ) -> Outcome {
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // Clients put names of containers there that are not ASCII.
+    let host = parts.headers.get(header::HOST);
+    let host = host.and_then(|host| std::str::from_utf8(host.as_bytes()).ok());
     let domains = &gateway.config.storage_domains;
     let path = parts.uri.path();
     let remapped = domain::remapped(domains, host.unwrap_or_default(), path)?;
