@@ -185,10 +185,19 @@ pub async fn put(call: &mut Call) -> Outcome {
     let container = call.container_for_write(&call.target.account, call.container()?).await?;
     let what = "X-Symlink-Target header must be of the form <container name>/<object name>";
     let text = metadata::text(&call.headers, TARGET)?.unwrap_or_default();
+    // These words have angle brackets, and nothing of the client.
+    let malformed = || {
+        Refusal::page(StatusCode::PRECONDITION_FAILED, what.to_owned())
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))
+    };
     if unescape(text)?.starts_with('/') {
-        return Err(Refusal::says(StatusCode::PRECONDITION_FAILED, what));
+        return Err(malformed());
     }
-    let (to_container, to_object) = container_and_object(text, what)?;
+    let (to_container, to_object) =
+        container_and_object(text, what).map_err(|refusal| match refusal.status {
+            StatusCode::PRECONDITION_FAILED => malformed(),
+            _ => refusal,
+        })?;
     let to_account = account(&call.headers)?;
     let target = Names {
         account: to_account.clone().unwrap_or_else(|| call.target.account.clone()),
