@@ -32,7 +32,7 @@ pub async fn answer(
     let mut payload = Some(Payload::new(body, gateway.config.idle_timeout, expected));
     let outcome = match face {
         Face::Swift => dispatch(gateway, front, &parts, &mut payload).await,
-        Face::Cdn => cdn::answer(gateway, front, &parts, &mut payload).await,
+        Face::Cdn => Box::pin(cdn::answer(gateway, front, &parts, &mut payload)).await,
     };
     if let Some(payload) = payload {
         payload.ignore().await;
@@ -92,7 +92,7 @@ async fn dispatch(
     if *method == Method::OPTIONS {
         return cors::options(gateway, &target, headers).await;
     }
-    let outcome = of_target(gateway, front, parts, target.clone(), payload).await;
+    let outcome = Box::pin(of_target(gateway, front, parts, target.clone(), payload)).await;
     let mut response = outcome.unwrap_or_else(Refusal::into_response);
     cors::allow(gateway, &target, headers, response.headers_mut()).await;
     Ok(response)
