@@ -94,6 +94,9 @@ impl Lines {
     }
 }
 
+/// Objects of one container, with the paths under which they were named.
+type Batch = (Account, ContainerName, Vec<(String, ObjectName)>);
+
 /// Deletes one thing after the other, and remembers what became of each.
 pub struct Deleter<'a> {
     call: &'a Call,
@@ -105,7 +108,7 @@ pub struct Deleter<'a> {
     /// The worst that happened.
     worst: StatusCode,
     /// Objects of one container, with the paths under which they were named.
-    batch: Option<(Account, ContainerName, Vec<(String, ObjectName)>)>,
+    batch: Option<Batch>,
 }
 
 impl<'a> Deleter<'a> {

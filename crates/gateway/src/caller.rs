@@ -187,7 +187,9 @@ mod tests {
         let member = user("a:m", Role::Member, false);
         let reseller = user("r", Role::Reseller, false);
         let nobody = Caller::Anonymous;
-        let table: [(&Caller, &Method, &str, u8, Option<&str>, Option<&str>, Decision); 22] = [
+        type Case<'a> =
+            (&'a Caller, &'a Method, &'a str, u8, Option<&'a str>, Option<&'a str>, Decision);
+        let table: [Case<'_>; 22] = [
             (&admin, &get, "AUTH_a", 0, None, None, Owner),
             (&admin, &put, "AUTH_a", 0, None, None, Denied),
             (&admin, &delete, "AUTH_a", 0, None, None, Denied),

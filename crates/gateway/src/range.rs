@@ -92,16 +92,17 @@ mod tests {
 
     #[test]
     fn ranges_mean_what_http_says() {
-        let parts = |ranges: &[Range<u64>]| Asked::Parts(ranges.to_vec());
+        // First byte and the one behind the last.
+        let parts = |ranges: &[(u64, u64)]| Asked::Parts(ranges.iter().map(|r| r.0..r.1).collect());
         let table = [
             (None, Asked::All),
-            (Some("bytes=0-4"), parts(&[0..5])),
-            (Some("bytes=5-"), parts(&[5..10])),
-            (Some("bytes=-3"), parts(&[7..10])),
-            (Some("BYTES = 0 - 4 "), parts(&[0..5])),
-            (Some("bytes=-30"), parts(&[0..10])),
-            (Some("bytes=0-0, 9-20"), parts(&[0..1, 9..10])),
-            (Some("bytes=0-1,20-30"), parts(&[0..2])),
+            (Some("bytes=0-4"), parts(&[(0, 5)])),
+            (Some("bytes=5-"), parts(&[(5, 10)])),
+            (Some("bytes=-3"), parts(&[(7, 10)])),
+            (Some("BYTES = 0 - 4 "), parts(&[(0, 5)])),
+            (Some("bytes=-30"), parts(&[(0, 10)])),
+            (Some("bytes=0-0, 9-20"), parts(&[(0, 1), (9, 10)])),
+            (Some("bytes=0-1,20-30"), parts(&[(0, 2)])),
             (Some("bytes=10-"), Asked::Unsatisfiable),
             (Some("bytes=-0"), Asked::Unsatisfiable),
             (Some("bytes=5-4"), Asked::All),

@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn a_range_touches_what_it_covers() {
         let ends = [3, 3, 7, 10];
-        let table: [(Range<u64>, &[(usize, Range<u64>)]); 6] = [
+        type Case<'a> = (Range<u64>, &'a [(usize, Range<u64>)]);
+        let table: [Case<'_>; 6] = [
             (0..10, &[(0, 0..3), (2, 0..4), (3, 0..3)]),
             (0..1, &[(0, 0..1)]),
             (2..4, &[(0, 2..3), (2, 0..1)]),
