@@ -12,9 +12,11 @@ use crate::{
     time,
     versions::{self, State},
 };
-use client::{Container, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning};
+use client::{
+    Container, ListedName, Listing, ObjectEntry, ObjectName, PolicyName, Version, Versioning,
+};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use transport::{Body, full_body};
 
 /// What only owners see and set of a container, in the gateway's own metadata.
@@ -146,8 +148,11 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
         if page.items.iter().any(lacks) {
             page = query(true).await?;
         }
+        let hidden: HashSet<_> = page.items.iter().filter_map(hides).collect();
         for item in page.items {
             match item {
+                ListedName::Entry(entry)
+                    if hidden.contains(&(entry.name.clone(), entry.version)) => {}
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
                 }
                 ListedName::Entry(entry) => rows.push(row(&entry)),
@@ -161,6 +166,12 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
         }
     }
     Ok(rows)
+}
+
+/// The delete marker above a version that nobody asked for.
+fn hides(item: &ListedName<ObjectEntry>) -> Option<(ObjectName, Version)> {
+    let ListedName::Entry(entry) = item else { return None };
+    Some((entry.name.clone(), versions::hidden_by(entry.properties.as_ref()?)?))
 }
 
 /// The entry of just this name, if there is one: below a path, the objects that stand for

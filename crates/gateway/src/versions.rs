@@ -13,7 +13,9 @@ use crate::{
     refusal::{Outcome, Refusal},
     time,
 };
-use client::{Container, Error, ListedName, Object, ObjectEntry, Properties, Stored, Version};
+use client::{
+    Container, Error, ListedName, Object, ObjectEntry, Precondition, Properties, Stored, Version,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// Where a container keeps whether its versions are enabled.
@@ -214,6 +216,7 @@ pub async fn restore(call: &Call, state: State, version: Version) -> Outcome {
     let place = call.place()?;
     let before = call.head_of(Place { version: Some(version), ..place }).await?;
     let mut properties = before.properties.clone();
+    properties.remove(&metadata::own_key(HIDDEN));
     mark(state, &mut properties);
     let linked = call
         .gateway
@@ -235,83 +238,154 @@ pub async fn restore(call: &Call, state: State, version: Version) -> Outcome {
 /// The most versions that are looked at for one that would show.
 const LOOKED_AT: u32 = 100;
 
-/// Whether a version, which is the latest, hides another with a content.
-async fn hides_others(call: &Call, place: Place<'_>, version: Version) -> Result<bool, Refusal> {
+/// What a version has that is not current although no newer one is: the delete marker above it,
+/// which nobody asked for and listings leave out.
+const HIDDEN: &str = "hidden";
+
+/// The marker that hides a version, from its properties.
+pub fn hidden_by(properties: &Properties) -> Option<Version> {
+    metadata::own(properties, HIDDEN)?.parse().ok().map(Version)
+}
+
+/// The newest version with a content, but one.
+async fn newest_live(
+    call: &Call,
+    place: Place<'_>,
+    but: Version,
+) -> Result<Option<Version>, Refusal> {
     let client = &call.gateway.client;
     let list = client
         .list_objects(&place.account.name, place.container)
         .prefix(place.object.as_str())
         .versions(true)
         .limit(LOOKED_AT);
-    let others = list.await?.items.into_iter().filter_map(|item| match item {
-        ListedName::Entry(entry) if entry.name == *place.object => Some(entry),
+    Ok(list.await?.items.into_iter().find_map(|item| match item {
+        ListedName::Entry(e) if e.name == *place.object && e.version != but && !e.marker => {
+            Some(e.version)
+        }
         _ => None,
-    });
-    let mut others = others.filter(|entry| entry.version != version);
-    Ok(others.any(|entry| !entry.marker))
+    }))
+}
+
+/// Notes at a version which marker hides it.
+async fn note_hidden(
+    call: &Call,
+    place: Place<'_>,
+    version: Version,
+    marker: Version,
+) -> Result<(), Refusal> {
+    let client = &call.gateway.client;
+    let update = client
+        .update_object(&place.account.name, place.container, place.object)
+        .version(version)
+        .set(metadata::own_key(HIDDEN), marker.0.to_string());
+    match update.await {
+        // Somebody deleted it meanwhile: there is nothing to hide.
+        Ok(()) | Err(Error::NoSuchObject(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Leaves an object without a current version, although there are older ones: what is deleted
+/// does not show what was before it.
+async fn hide(call: &Call, place: Place<'_>, version: Version) -> Result<(), Refusal> {
+    let client = &call.gateway.client;
+    let delete = client.delete_object(&place.account.name, place.container, place.object);
+    let marker = delete.await?.version;
+    note_hidden(call, place, version, marker).await
+}
+
+/// Leaves a delete marker where there is nothing at all: the deletion is noted.
+async fn mark_missing(call: &Call, place: Place<'_>) -> Result<Version, Refusal> {
+    let client = &call.gateway.client;
+    let (account, container, object) = (&place.account.name, place.container, place.object);
+    let stored = client
+        .put_object(account, container, object, "")
+        .autocreate(false)
+        .precondition(Precondition::Absent)
+        .await?;
+    let marker = client.delete_object(account, container, object).await?.version;
+    remove(call, place, stored.version).await?;
+    Ok(marker)
+}
+
+/// Deletes one version for good.
+async fn delete_exactly(call: &Call, place: Place<'_>, version: Version) -> Result<(), Refusal> {
+    let client = &call.gateway.client;
+    let show = client.show_object(&place.account.name, place.container, place.object);
+    let target = show.version(version).await?;
+    let delete = || client.delete_object(&place.account.name, place.container, place.object);
+    if target.entry.latest {
+        if let Some(next) = newest_live(call, place, version).await? {
+            hide(call, place, next).await?;
+        }
+        delete().version(version).await?;
+        return Ok(());
+    }
+    delete().version(version).await?;
+    if let Some(marker) = hidden_by(&target.properties) {
+        match newest_live(call, place, version).await? {
+            Some(next) => note_hidden(call, place, next, marker).await?,
+            None => remove(call, place, marker).await?,
+        }
+    }
+    Ok(())
 }
 
 /// `DELETE`, of the latest version or the one that is named, in a container with versions.
 pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
     let place = call.place()?;
     let client = &call.gateway.client;
-    let delete = || client.delete_object(&place.account.name, place.container, place.object);
+    let (account, container, object) = (&place.account.name, place.container, place.object);
     let mut response = empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
-    let latest = match client.show_object(&place.account.name, place.container, place.object).await
-    {
+    let latest = match client.show_object(account, container, object).await {
         Ok(object) => Some(object),
         Err(Error::NoSuchObject(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let is_live = |object: &&Object| !object.entry.marker;
-    match named {
-        Named::Exactly(version) => {
-            if latest.as_ref().filter(is_live).is_some_and(|o| o.entry.version == version) {
-                // What is older does not come back by this: it is hidden first.
-                if hides_others(call, place, version).await? {
-                    delete().await?;
-                }
-                metadata::set(headers, "x-object-current-version-id", NULL);
-            } else if let Some(latest) = &latest {
-                let current = id(&latest.entry, is_versioned(latest));
-                metadata::set(headers, "x-object-current-version-id", &current);
-            }
-            delete().version(version).await?;
-            metadata::set(headers, "x-object-version-id", &time::swift(version.0));
+    let live = latest.as_ref().filter(|object| !object.entry.marker);
+    if let Named::Exactly(version) = named {
+        let current = live.filter(|object| object.entry.version != version);
+        let current = current.map(|o| id(&o.entry, is_versioned(o)));
+        delete_exactly(call, place, version).await?;
+        let current = current.as_deref().unwrap_or(NULL);
+        metadata::set(headers, "x-object-current-version-id", current);
+        metadata::set(headers, "x-object-version-id", &time::swift(version.0));
+        return Ok(response);
+    }
+    let Some(found) = live else {
+        // Its deletion is noted all the same.
+        let refusal = Refusal::not_found();
+        if state != State::Enabled || named == Named::Null {
+            return Err(refusal);
         }
-        Named::Null | Named::Latest => {
-            let Some(found) = latest.as_ref().filter(is_live) else {
-                // Its deletion is noted all the same.
-                if state != State::Enabled || named == Named::Null {
-                    return Err(Refusal::not_found());
-                }
-                return Err(match delete().await {
-                    Ok(deleted) => Refusal::not_found().header(
-                        HeaderName::from_static("x-object-version-id"),
-                        HeaderValue::from_str(&time::swift(deleted.version.0))
-                            .unwrap_or(HeaderValue::from_static("")),
-                    ),
-                    Err(error) => error.into(),
-                });
-            };
-            check(named, found)?;
-            if !is_versioned(found) && (state == State::Disabled || named == Named::Null) {
-                if hides_others(call, place, found.entry.version).await? {
-                    delete().await?;
-                }
-                remove(call, place, found.entry.version).await?;
-                if named == Named::Null {
-                    metadata::set(headers, "x-object-version-id", NULL);
-                }
-                return Ok(response);
-            }
-            let deleted = delete().await?;
-            if state == State::Enabled {
-                let id = time::swift(deleted.version.0);
-                metadata::set(headers, "x-object-version-id", &id);
-            }
+        let marker = match latest {
+            Some(_) => client.delete_object(account, container, object).await?.version,
+            None => mark_missing(call, place).await?,
+        };
+        return Err(match HeaderValue::from_str(&time::swift(marker.0)) {
+            Ok(id) => refusal.header(HeaderName::from_static("x-object-version-id"), id),
+            Err(_) => refusal,
+        });
+    };
+    if state == State::Enabled && named == Named::Latest {
+        let marker = client.delete_object(account, container, object).await?.version;
+        metadata::set(headers, "x-object-version-id", &time::swift(marker.0));
+        return Ok(response);
+    }
+    let version = found.entry.version;
+    if is_versioned(found) {
+        // It stays, and is current no more.
+        hide(call, place, version).await?;
+    } else {
+        if let Some(next) = newest_live(call, place, version).await? {
+            hide(call, place, next).await?;
         }
+        remove(call, place, version).await?;
+    }
+    if named == Named::Null {
+        metadata::set(headers, "x-object-version-id", NULL);
     }
     Ok(response)
 }
