@@ -248,20 +248,24 @@ pub fn hidden_by(properties: &Properties) -> Option<Version> {
 }
 
 /// The newest version with a content, but one.
-async fn newest_live(
-    call: &Call,
-    place: Place<'_>,
-    but: Version,
-) -> Result<Option<Version>, Refusal> {
+struct Live {
+    version: Version,
+    /// Whether a marker hides it already.
+    is_hidden: bool,
+}
+
+async fn newest_live(call: &Call, place: Place<'_>, but: Version) -> Result<Option<Live>, Refusal> {
     let client = &call.gateway.client;
     let list = client
         .list_objects(&place.account.name, place.container)
         .prefix(place.object.as_str())
         .versions(true)
+        .properties(true)
         .limit(LOOKED_AT);
     Ok(list.await?.items.into_iter().find_map(|item| match item {
         ListedName::Entry(e) if e.name == *place.object && e.version != but && !e.marker => {
-            Some(e.version)
+            let is_hidden = e.properties.as_ref().and_then(hidden_by).is_some();
+            Some(Live { version: e.version, is_hidden })
         }
         _ => None,
     }))
@@ -316,8 +320,8 @@ async fn delete_exactly(call: &Call, place: Place<'_>, version: Version) -> Resu
     let target = show.version(version).await?;
     let delete = || client.delete_object(&place.account.name, place.container, place.object);
     if target.entry.latest {
-        if let Some(next) = newest_live(call, place, version).await? {
-            hide(call, place, next).await?;
+        if let Some(next) = newest_live(call, place, version).await?.filter(|l| !l.is_hidden) {
+            hide(call, place, next.version).await?;
         }
         delete().version(version).await?;
         return Ok(());
@@ -325,8 +329,10 @@ async fn delete_exactly(call: &Call, place: Place<'_>, version: Version) -> Resu
     delete().version(version).await?;
     if let Some(marker) = hidden_by(&target.properties) {
         match newest_live(call, place, version).await? {
-            Some(next) => note_hidden(call, place, next, marker).await?,
-            None => remove(call, place, marker).await?,
+            Some(next) if !next.is_hidden => {
+                note_hidden(call, place, next.version, marker).await?;
+            }
+            _ => remove(call, place, marker).await?,
         }
     }
     Ok(())
@@ -379,8 +385,8 @@ pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
         // It stays, and is current no more.
         hide(call, place, version).await?;
     } else {
-        if let Some(next) = newest_live(call, place, version).await? {
-            hide(call, place, next).await?;
+        if let Some(next) = newest_live(call, place, version).await?.filter(|l| !l.is_hidden) {
+            hide(call, place, next.version).await?;
         }
         remove(call, place, version).await?;
     }
