@@ -1,7 +1,7 @@
 //! The HTTP front: OpenStack Swift's object storage API over the client library.
 //!
 //! A [`Gateway`] keeps nothing: users, settings and contents are in the store, tokens are signed,
-//! and what it remembers for some seconds ([`memory`]) it may forget. So any number of them serve
+//! and what it remembers for some seconds (`memory`) it may forget. So any number of them serve
 //! a cluster. It knows the client library and no protocol between daemons.
 //!
 //! # Modules
