@@ -69,3 +69,11 @@ fn consensus_is_known_to_metadata_servers_alone() {
         assert_eq!(knows, krate == "meta", "{krate}");
     }
 }
+
+#[test]
+fn gateways_see_the_client_library_and_no_protocol_between_daemons() {
+    let uses = &dependencies()["gateway"];
+    let below = ["proto", "tonic", "prost", "meta", "chunk", "state", "layout", "wal", "store"];
+    assert_eq!(uses.iter().find(|d| below.contains(&d.as_str())), None);
+    assert!(uses.iter().any(|d| d == "cairn-client"), "the check sees dependencies at all");
+}
