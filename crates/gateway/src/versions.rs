@@ -307,6 +307,8 @@ async fn mark_missing(call: &Call, place: Place<'_>) -> Result<Version, Refusal>
         .put_object(account, container, object, "")
         .autocreate(false)
         .precondition(Precondition::Absent)
+        // Nobody reads it, and should this end here, it goes by itself.
+        .delete_at(1)
         .await?;
     let marker = client.delete_object(account, container, object).await?.version;
     remove(call, place, stored.version).await?;
