@@ -54,7 +54,7 @@ impl Drop for Daemon {
 pub struct Cluster {
     chunk: Daemon,
     meta: Daemon,
-    meta_address: String,
+    pub meta_address: String,
     key: AccessKey,
 }
 

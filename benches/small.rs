@@ -22,11 +22,9 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use client::{AccountName, Client, ContainerName, ObjectName};
 use daemons::{Cluster, cpu_seconds};
-use erasure::Codec;
-use floor::{Ask, Floor};
+use floor::{ANSWER_BYTES, Ask, Floor, REQUEST_BYTES};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use std::{
-    hint::black_box,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -39,9 +37,7 @@ const CONCURRENCY: [usize; 3] = [1, 8, 64];
 /// Objects of the container that is listed, and entries of a page.
 const LISTED: usize = 10_000;
 const PAGE: usize = 1000;
-/// A HEAD's request and answer, and a page, on the wire.
-const REQUEST_BYTES: usize = 64;
-const ANSWER_BYTES: usize = 300;
+/// A page on the wire.
 const PAGE_BYTES: usize = 150 * PAGE;
 /// Reads are repeated: a turn of them would be too short for the steps of the CPU's clock.
 const READS: usize = 4;
@@ -285,54 +281,12 @@ impl Bench {
 
     async fn floor(self: Arc<Self>, row: Row, file: u64) -> anyhow::Result<()> {
         let (floor, request) = (&self.floor, [0; REQUEST_BYTES]);
-        let answer = if row.what == What::List { PAGE_BYTES } else { ANSWER_BYTES };
-        let (data, parity) = self.width;
-        // A file's number, and the position of the fragment in it.
-        let number = |position: usize| file * 64 + position as u64;
-        let fragment = row.size.div_ceil(data);
         match row.what {
-            What::Put => {
-                floor.ask(Ask::Answer, 0, &request, answer).await?;
-                if row.size > 0 {
-                    // Filled up, so that all fragments are alike.
-                    let content = vec![file as u8; fragment * data];
-                    black_box(blake3::hash(&content));
-                    let mut fragments = vec![vec![0; fragment]; parity];
-                    let pieces: Vec<_> = content.chunks(fragment).collect();
-                    let mut slices: Vec<_> = fragments.iter_mut().map(|f| &mut f[..]).collect();
-                    if parity > 0 {
-                        Codec::new(data, parity)?.encode(&pieces, &mut slices)?;
-                    }
-                    let pieces = pieces.into_iter().chain(fragments.iter().map(|f| &f[..]));
-                    stream::iter(pieces.enumerate().map(anyhow::Ok))
-                        .try_for_each_concurrent(None, |(position, piece)| async move {
-                            black_box(crc32fast::hash(piece));
-                            floor.ask(Ask::Write, number(position), piece, 8).await.map(drop)
-                        })
-                        .await?;
-                }
-                floor.ask(Ask::Log, 0, &request, 8).await?;
-            }
-            What::Get => {
-                floor.ask(Ask::Answer, 0, &request, answer).await?;
-                let fragments: Vec<Vec<u8>> = stream::iter((0..data).map(anyhow::Ok))
-                    .map_ok(|position| floor.ask(Ask::Read, number(position), &[], fragment))
-                    .try_buffered(data)
-                    .try_collect()
-                    .await?;
-                let mut hasher = blake3::Hasher::new();
-                for fragment in &fragments {
-                    black_box(crc32fast::hash(fragment));
-                    hasher.update(fragment);
-                }
-                black_box(hasher.finalize());
-            }
-            What::Head | What::List => {
-                floor.ask(Ask::Answer, 0, &request, answer).await?;
-            }
-            What::Delete => {
-                floor.ask(Ask::Log, 0, &request, 8).await?;
-            }
+            What::Put => floor.put(file, row.size, self.width).await?,
+            What::Get => floor.get(file, row.size, self.width).await?,
+            What::Head => drop(floor.ask(Ask::Answer, 0, &request, ANSWER_BYTES).await?),
+            What::List => drop(floor.ask(Ask::Answer, 0, &request, PAGE_BYTES).await?),
+            What::Delete => drop(floor.ask(Ask::Log, 0, &request, 8).await?),
         }
         Ok(())
     }

@@ -8,8 +8,11 @@
 
 use crate::daemons::Daemon;
 use anyhow::Context;
+use erasure::Codec;
+use futures::{TryStreamExt, stream};
 use std::{
     fs::File,
+    hint::black_box,
     io::{Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -23,7 +26,10 @@ use tokio::{
 };
 
 /// The argument that makes this program the floor's server.
-pub const SERVER_MODE: &str = "serve-the-floor";
+pub const SERVER_MODE: &str = "serve-the-small-floor";
+/// A HEAD's request and answer on the wire.
+pub const REQUEST_BYTES: usize = 64;
+pub const ANSWER_BYTES: usize = 300;
 /// The log's file, among those of chunks.
 const LOG: &str = "log";
 /// What a change adds to the log.
@@ -188,4 +194,57 @@ impl Floor {
         self.0.idle.lock().await.push(connection);
         Ok(bytes)
     }
+
+    /// Stores an object of `size` bytes in data and parity fragments, as files that begin with
+    /// `file`'s number.
+    pub async fn put(&self, file: u64, size: usize, width: (usize, usize)) -> anyhow::Result<()> {
+        self.ask(Ask::Answer, 0, &[0; REQUEST_BYTES], ANSWER_BYTES).await?;
+        if size > 0 {
+            let (data, parity) = width;
+            let fragment = size.div_ceil(data);
+            // Filled up, so that all fragments are alike.
+            let content = vec![file as u8; fragment * data];
+            black_box(blake3::hash(&content));
+            let mut fragments = vec![vec![0; fragment]; parity];
+            let pieces: Vec<_> = content.chunks(fragment).collect();
+            let mut slices: Vec<_> = fragments.iter_mut().map(|f| &mut f[..]).collect();
+            if parity > 0 {
+                Codec::new(data, parity)?.encode(&pieces, &mut slices)?;
+            }
+            let pieces = pieces.into_iter().chain(fragments.iter().map(|f| &f[..]));
+            stream::iter(pieces.enumerate().map(anyhow::Ok))
+                .try_for_each_concurrent(None, |(position, piece)| async move {
+                    black_box(crc32fast::hash(piece));
+                    self.ask(Ask::Write, number(file, position), piece, 8).await.map(drop)
+                })
+                .await?;
+        }
+        self.ask(Ask::Log, 0, &[0; REQUEST_BYTES], 8).await?;
+        Ok(())
+    }
+
+    /// Fetches what was stored.
+    pub async fn get(&self, file: u64, size: usize, width: (usize, usize)) -> anyhow::Result<()> {
+        self.ask(Ask::Answer, 0, &[0; REQUEST_BYTES], ANSWER_BYTES).await?;
+        let (data, _) = width;
+        let fragments: Vec<Vec<u8>> = stream::iter((0..data).map(anyhow::Ok))
+            .map_ok(|position| {
+                self.ask(Ask::Read, number(file, position), &[], size.div_ceil(data))
+            })
+            .try_buffered(data)
+            .try_collect()
+            .await?;
+        let mut hasher = blake3::Hasher::new();
+        for fragment in &fragments {
+            black_box(crc32fast::hash(fragment));
+            hasher.update(fragment);
+        }
+        black_box(hasher.finalize());
+        Ok(())
+    }
+}
+
+/// The number of a fragment's file: those of an object, and the position in it.
+fn number(file: u64, position: usize) -> u64 {
+    file * 64 + position as u64
 }
