@@ -143,9 +143,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes that the uploads of this client may have in flight together, in place of the
-    /// 256 MiB that all clients of a process share.
-    pub fn upload_memory_bytes(mut self, bytes: u64) -> Self {
+    /// Bytes that the uploads and downloads of this client may have in flight together beside
+    /// the first stripe or two of each, in place of the 256 MiB that all clients of a process
+    /// share.
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self
     }

@@ -1,6 +1,6 @@
 //! The bytes of an object on their way to the caller.
 
-use crate::{Damages, Error, timings::Stopwatch};
+use crate::{Damages, Error, memory::Room, timings::Stopwatch};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use model::Object;
@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// What the reading task sends: the bytes of a stripe or two, the end, or why there is none.
 pub(crate) enum Part {
-    Bytes(Vec<Bytes>),
+    Bytes(Vec<Bytes>, Room),
     End,
     Failed(Error),
 }
@@ -32,7 +32,8 @@ pub struct Download {
     ranges: Vec<Range<u64>>,
     damages: Damages,
     parts: mpsc::Receiver<Part>,
-    current: std::vec::IntoIter<Bytes>,
+    /// What is next, and its room, which is given back when the caller asks for more.
+    current: (std::vec::IntoIter<Bytes>, Option<Room>),
     over: bool,
     watch: Stopwatch,
     _task: AbortOnDropHandle<()>,
@@ -55,7 +56,7 @@ impl Download {
         parts: mpsc::Receiver<Part>,
         task: AbortOnDropHandle<()>,
     ) -> Self {
-        let current = Vec::new().into_iter();
+        let current = (Vec::new().into_iter(), None);
         let watch = Stopwatch::start(None);
         Self { object, ranges, damages, parts, current, over: false, watch, _task: task }
     }
@@ -135,15 +136,16 @@ impl Stream for Download {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some(bytes) = this.current.next() {
+            if let Some(bytes) = this.current.0.next() {
                 this.watch.split(|s| &mut s.ttfb);
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if this.over {
                 return Poll::Ready(None);
             }
+            this.current.1 = None;
             match std::task::ready!(this.parts.poll_recv(cx)) {
-                Some(Part::Bytes(bytes)) => this.current = bytes.into_iter(),
+                Some(Part::Bytes(bytes, room)) => this.current = (bytes.into_iter(), Some(room)),
                 Some(Part::End) => {
                     this.over = true;
                     this.watch.split(|s| &mut s.ttlb);

@@ -133,6 +133,7 @@ pub(crate) fn open(
     let contents = OfMetadata { place, object: name, version: object.entry.version };
     let context = ReadContext {
         servers: client.servers.clone(),
+        memory: client.memory.clone(),
         counters: client.counters.clone(),
         contents: Arc::new(contents),
         damages: damages.clone(),

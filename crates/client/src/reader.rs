@@ -2,8 +2,12 @@
 //! turn out to be elsewhere or gone.
 
 use crate::{
-    Damage, Damages, Error, VolumeRef, counters::Counters, download::Part,
-    metachunk::MetachunkReader, servers::ChunkServers,
+    Damage, Damages, Error, VolumeRef,
+    counters::Counters,
+    download::Part,
+    memory::{Memory, Window},
+    metachunk::MetachunkReader,
+    servers::ChunkServers,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -13,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Parts that wait for the caller.
-const PARTS_AHEAD: usize = 4;
+const PARTS_AHEAD: u32 = 4;
 
 /// Bytes that make a part worth sending.
 const PART_BYTES: usize = 256 * 1024;
@@ -29,6 +33,7 @@ pub(crate) trait Contents: Send + Sync {
 /// What a read needs.
 pub(crate) struct ReadContext {
     pub(crate) servers: Arc<ChunkServers>,
+    pub(crate) memory: Memory,
     pub(crate) counters: Arc<Counters>,
     pub(crate) contents: Arc<dyn Contents>,
     pub(crate) damages: Damages,
@@ -59,10 +64,13 @@ pub(crate) fn start(
     ranges: Vec<Range<u64>>,
     whole: bool,
 ) -> (mpsc::Receiver<Part>, AbortOnDropHandle<()>) {
-    let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
+    // Windows bound what waits in it; the end of the content takes a place, too.
+    let (sender, receiver) = mpsc::channel(PARTS_AHEAD as usize + 1);
     let hash = whereabouts.object.entry.hash.filter(|_| whole);
     let sink = Sink {
         sender,
+        memory: context.memory.clone(),
+        window: Window::new(PARTS_AHEAD),
         batch: Vec::new(),
         batched: 0,
         hasher: hash.map(|_| blake3::Hasher::new()),
@@ -203,6 +211,8 @@ async fn report(contents: Arc<dyn Contents>, damages: Damages) {
 /// Where the bytes go, in order.
 pub(crate) struct Sink {
     sender: mpsc::Sender<Part>,
+    memory: Memory,
+    window: Window,
     batch: Vec<Bytes>,
     batched: usize,
     hasher: Option<blake3::Hasher>,
@@ -227,8 +237,9 @@ impl Sink {
             return Ok(());
         }
         Counters::add(&self.counters.bytes_read, self.batched as u64);
+        let room = self.memory.room(&self.window, self.batched).await;
         self.batched = 0;
-        let part = Part::Bytes(std::mem::take(&mut self.batch));
+        let part = Part::Bytes(std::mem::take(&mut self.batch), room);
         let gone = |_| Error::unavailable("the reader of the content went away");
         self.sender.send(part).await.map_err(gone)
     }

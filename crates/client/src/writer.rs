@@ -2,7 +2,7 @@
 
 use crate::{
     Error, VolumeFailure,
-    memory::Memory,
+    memory::{Memory, Window},
     row::{Placed, Row, RowContext},
     source::Source,
     stripe::{self, Encoder, Filling, MetachunkSums, buffer_bytes},
@@ -13,16 +13,19 @@ use futures::future::BoxFuture;
 use layout::{Footer, Geometry};
 use model::{AccountName, ContainerName, Hash, Metachunk, ObjectName, Policy, VolumeId};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tokio::{io::AsyncRead, sync::Semaphore, time::timeout};
+use tokio::{
+    io::AsyncRead,
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Stripes of a stream that are in memory at the same time, and bytes of data where stripes are
 /// so small that it would take more of them to keep the processors from waiting for each other.
-const STRIPES_IN_FLIGHT: usize = 4;
+const STRIPES_IN_FLIGHT: u32 = 4;
 const BYTES_IN_FLIGHT: u64 = 1 << 20;
 
-/// A source that is silent for this long ends its metachunk, so that chunk servers need not
-/// wait for it.
+/// A source that does not fill a stripe for this long ends its metachunk before it, so that chunk
+/// servers need not wait for it.
 pub(crate) const SOURCE_STALL: Duration = Duration::from_secs(30);
 
 /// Metachunks whose acknowledgements are waited for while a later one is written.
@@ -51,7 +54,7 @@ pub(crate) struct Spec {
     pub(crate) md5: Option<Md5Stream>,
     /// Bytes that must come, where the caller said so.
     pub(crate) length: Option<u64>,
-    /// How long the source may be silent within a metachunk.
+    /// How long the source may take for a stripe within a metachunk.
     pub(crate) stall: Duration,
 }
 
@@ -81,7 +84,7 @@ pub(crate) struct Writer {
     context: Arc<RowContext>,
     placer: Arc<dyn Placer>,
     memory: Memory,
-    window: Arc<Semaphore>,
+    window: Window,
     encoder: Encoder,
     /// Placements for the metachunks to come.
     placements: VecDeque<Placed>,
@@ -102,7 +105,7 @@ impl Writer {
         placements: Vec<Placed>,
     ) -> Result<Self, Error> {
         let stripe_bytes = Geometry::new(spec.policy.method).stripe_bytes();
-        let window = STRIPES_IN_FLIGHT.max((BYTES_IN_FLIGHT / stripe_bytes) as usize);
+        let window = STRIPES_IN_FLIGHT.max((BYTES_IN_FLIGHT / stripe_bytes) as u32);
         let encoder = Encoder::new(spec.policy.method)?;
         let done = Written {
             metachunks: Vec::new(),
@@ -116,7 +119,7 @@ impl Writer {
             context,
             placer,
             memory,
-            window: Arc::new(Semaphore::new(window)),
+            window: Window::new(window),
             encoder,
             placements: placements.into(),
             placing: None,
@@ -169,29 +172,36 @@ impl Writer {
     }
 
     /// Fills a stripe; false if the source ended. Opens a metachunk as soon as there is a byte
-    /// for it, and ends the one under way if the source is silent for long.
+    /// for it, and ends the one under way if that takes long; the next one is then opened when
+    /// the stripe is there.
     async fn fill(
         &mut self,
         source: &mut (impl AsyncRead + Unpin + ?Sized),
         filling: &mut Filling,
         active: &mut Option<Active>,
     ) -> Result<bool, Error> {
+        let mut until = Some(Instant::now() + self.spec.stall);
         while !filling.is_full() {
             let before = filling.bytes();
-            let more = match timeout(self.spec.stall, filling.read(source)).await {
-                Ok(more) => more.map_err(Error::Source)?,
-                Err(_) => {
-                    self.end(active.take()).await?;
-                    continue;
-                }
+            let read = filling.read(source);
+            let more = match until {
+                Some(until) if active.is_some() => timeout_at(until, read).await.ok(),
+                _ => Some(read.await),
             };
+            let Some(more) = more else {
+                until = None;
+                self.end(active.take()).await?;
+                continue;
+            };
+            let more = more.map_err(Error::Source)?;
             self.done.size += (filling.bytes() - before) as u64;
             self.check_length(false)?;
             if !more {
                 return Ok(false);
             }
-            if active.is_none() {
+            if active.is_none() && until.is_some() {
                 *active = Some(self.begin().await?);
+                until = Some(Instant::now() + self.spec.stall);
             }
         }
         Ok(true)

@@ -116,7 +116,7 @@ impl Worker {
             .random(Arc::new(move |buffer| random.lock().fill(buffer)))
             .deadline(if part == Part::LastLook { LAST_DEADLINE } else { DEADLINE })
             .hashers(Hashers::inline())
-            .upload_memory_bytes(64 << 20);
+            .memory_bytes(64 << 20);
         let client = match part {
             Part::Operator => client.access_key(Site::key()),
             Part::User | Part::LastLook => client.user(USER.parse()?, user_key()),

@@ -319,6 +319,7 @@ impl Cluster {
     ) -> Download {
         let context = ReadContext {
             servers: self.servers.clone(),
+            memory: Memory::new(64 << 20),
             counters: self.counters.clone(),
             contents: Arc::new(contents),
             damages: damages.clone(),

@@ -187,3 +187,26 @@ async fn a_silent_source_ends_its_metachunk_at_a_stripe() {
     assert!(read.unwrap() == data);
     assert_eq!(damages, []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_dribbles_ends_its_metachunk_at_a_stripe() {
+    let cluster = Cluster::new(3).await;
+    let policy = policy("ec/algo=rs_vand,k=2,m=1", 16);
+    let data = content(4 * K64 + 20 * K64 / 8);
+    // Never silent for long, but a stripe takes three times as long as it may.
+    let drops = (0..20).map(|n| data.slice(4 * K64 + n * K64 / 8..4 * K64 + (n + 1) * K64 / 8));
+    let drops: Vec<_> = drops.collect();
+    let slow = futures::stream::iter(drops).then(|drop| async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        Ok::<_, io::Error>(drop)
+    });
+    let first = data.slice(..4 * K64);
+    let source = Source::stream(futures::stream::iter([Ok(first)]).chain(slow));
+    let written = cluster.write(&policy, source).await.unwrap();
+    let lengths: Vec<_> = written.metachunks.iter().map(|m| m.length).collect();
+    assert_eq!(lengths, [4 * K64 as u64, 5 * K64 as u64 / 2]);
+    let object = cluster.object(&policy, &written);
+    let (read, damages) = cluster.read(&object, 0..data.len() as u64).await;
+    assert!(read.unwrap() == data);
+    assert_eq!(damages, []);
+}
