@@ -13,9 +13,19 @@ use crate::{
 use anyhow::Context;
 use client::Client;
 use gateway::Face;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use transport::{App, Connect, Health, Keys, Secret, TcpConnector};
+
+/// How long a gateway that serves waits for the metadata to answer, and until it asks again.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the cluster answers by now.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -90,7 +100,14 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
         .connector(connector)
         .build()?;
 
-    let health: Health = Arc::new(|| Ok(()));
+    let reached = Arc::new(AtomicBool::new(false));
+    let health: Health = {
+        let reached = reached.clone();
+        Arc::new(move || match reached.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err("the metadata nodes do not answer".to_owned()),
+        })
+    };
     let routes = tonic::service::Routes::default();
     let app = App::new(keys.daemon.clone(), routes, None, health, Some(metrics));
     let stop = Stop::new();
@@ -109,7 +126,16 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
         ready.swift = Some(url);
         ready.say(output).context("standard output is gone")
     };
-    let outcome = process.run(start, std::future::pending()).await;
+    let outcome = process.run(start, watch(&client, &reached)).await;
     process.end(async { drop(serving.await) }).await;
     outcome
+}
+
+/// Asks again and again whether the metadata is there.
+async fn watch(client: &Client, reached: &AtomicBool) -> anyhow::Error {
+    loop {
+        let asked = tokio::time::timeout(ASK_EVERY, client.cluster().map()).await;
+        reached.store(matches!(asked, Ok(Ok(_))), Ordering::Relaxed);
+        tokio::time::sleep(ASK_EVERY).await;
+    }
 }
