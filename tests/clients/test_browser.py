@@ -50,6 +50,13 @@ def test_a_form(server, container):
     assert "x-delete-at" in connection.head_object(container, "up/a.txt")
 
 
+def test_forms_that_break_off(server, container):
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    for body in (b"", b"-", b"--b", b"--b\r\n", b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx", b"--b--"):
+        answer = requests.post(f"{server.url}/v1/AUTH_{ACCOUNT}/{container}/up/", data=body, headers=kind, timeout=30)
+        assert answer.status_code in (400, 401), body
+
+
 def test_forms_that_are_refused(server, container):
     one = [("file1", ("refused", b"1234567890", "text/plain"))]
     assert form(server, container, one, signature="0" * 64).status_code == 401

@@ -647,6 +647,15 @@ def test_copies(conn, container):
         conn.copy_object(container, "a b", f"/{other}/kept", fresh_metadata=False)
         assert conn.head_object(other, "kept")["x-object-meta-one"] == "1"
 
+        # Conditions are about what is copied.
+        etag = conn.head_object(container, "a b")["etag"]
+        for headers, expected in (({"If-Match": "0" * 32}, 412), ({"If-None-Match": etag}, 304),
+                                  ({"If-None-Match": "*"}, 304),
+                                  ({"If-Unmodified-Since": "Thu, 01 Jan 1998 00:00:00 GMT"}, 412)):
+            with status(expected):
+                conn.copy_object(container, "a b", f"/{other}/kept", headers=headers)
+        conn.copy_object(container, "a b", f"/{other}/kept", headers={"If-Match": etag})
+
         # Onto itself: what is known of it is added to, or replaced.
         conn.copy_object(container, "a b", headers={"X-Object-Meta-Four": "4"})
         headers, body = conn.get_object(container, "a b")

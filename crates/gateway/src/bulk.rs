@@ -75,7 +75,13 @@ impl Lines {
     }
 
     fn line(&mut self) -> Result<(), Refusal> {
-        let line = String::from_utf8_lossy(&self.begun).trim().to_owned();
+        let mut line = String::with_capacity(self.begun.len());
+        for chunk in self.begun.utf8_chunks() {
+            line.push_str(chunk.valid());
+            // What is no UTF-8 is refused where names are, and names nothing else.
+            line.extend(chunk.invalid().iter().map(|byte| format!("%{byte:02X}")));
+        }
+        let line = line.trim().to_owned();
         self.begun.clear();
         if line.is_empty() {
             return Ok(());

@@ -25,7 +25,10 @@ const OWNERS: [&str; 4] = [READ_ACL, WRITE_ACL, "x-container-sync-key", "x-conta
 /// When its settings were changed last, in microseconds since 1970.
 const CHANGED: &str = "changed";
 
-/// Metadata that only owners see.
+/// Times a PUT looks again when the container came or went meanwhile.
+const TRIES: u32 = 8;
+
+/// Metadata that only owners see and set.
 const SECRETS: [&str; 2] = ["temp-url-key", "temp-url-key-2"];
 
 /// Answers a request to a container.
@@ -222,6 +225,10 @@ async fn page(
 fn changes(call: &Call, authority: Authority) -> Result<Changes, Refusal> {
     let mut changes = metadata::changes(&call.headers, Subject::Container)?;
     quota::check_container_change(&changes)?;
+    if !authority.owner {
+        // Whoever sets a key of signatures lets in whom they like, and for good.
+        changes.retain(|key, _| !SECRETS.contains(&key.as_str()));
+    }
     if let Some(enabled) = versions::change(&call.headers)? {
         let enabled = if enabled { "true" } else { "false" };
         changes.insert(metadata::own_key(versions::ENABLED), Some(enabled.to_owned()));
@@ -249,28 +256,40 @@ async fn put(call: &Call, authority: Authority) -> Outcome {
     let container = call.container()?;
     let client = &call.gateway.client;
     let enabled = versions::change(&call.headers)?;
-    let mut create =
-        client.create_container(call.account(), container).versioning(Versioning::Suspended);
-    if let Some(policy) = &policy {
-        create = create.policy(policy.clone());
-    }
-    if enabled == Some(true) {
-        create = create.versioning(Versioning::Unlimited);
-    }
-    for (key, value) in &changes {
-        if let Some(value) = value {
-            create = create.property(key, value);
+    for _ in 0..TRIES {
+        let mut create =
+            client.create_container(call.account(), container).versioning(Versioning::Suspended);
+        if let Some(policy) = &policy {
+            create = create.policy(policy.clone());
+        }
+        if enabled == Some(true) {
+            create = create.versioning(Versioning::Unlimited);
+        }
+        for (key, value) in &changes {
+            if let Some(value) = value {
+                create = create.property(key, value);
+            }
+        }
+        let created = create.await;
+        call.gateway.forget_container(call.account(), container);
+        call.gateway.forget_account(&call.target.account);
+        if created? {
+            return Ok(empty(StatusCode::CREATED));
+        }
+        match update_existing(call, policy.as_ref(), changes.clone()).await {
+            // It was removed meanwhile.
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
+            outcome => return outcome,
         }
     }
-    let created = create.await;
-    call.gateway.forget_container(call.account(), container);
-    call.gateway.forget_account(&call.target.account);
-    if created? {
-        return Ok(empty(StatusCode::CREATED));
-    }
+    Err(Refusal::new(StatusCode::CONFLICT))
+}
+
+/// The PUT of a container that is there already.
+async fn update_existing(call: &Call, policy: Option<&PolicyName>, changes: Changes) -> Outcome {
     let found = existing(call).await?;
     if let Some(policy) = policy
-        && !is_of_policy(call, &found, &policy).await?
+        && !is_of_policy(call, &found, policy).await?
     {
         return Err(Refusal::new(StatusCode::CONFLICT));
     }

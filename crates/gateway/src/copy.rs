@@ -2,6 +2,7 @@
 
 use crate::{
     call::Call,
+    condition,
     container::empty,
     dlo::Manifest,
     expiry, history,
@@ -96,6 +97,12 @@ async fn copy(call: &Call, from: Names) -> Outcome {
     let found = call.reader().find(source, how).await?;
     let object = &found.object;
     call.authorize().await?;
+    // Conditions of a copy are about what is copied.
+    let (etag, modified) = (found.content.etag.as_deref(), found.content.modified);
+    let seconds = modified.div_ceil(1_000_000);
+    if let Some(status) = condition::outcome(&call.headers, etag.unwrap_or_default(), seconds) {
+        return Err(Refusal::new(status));
+    }
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
     let properties = properties(call, &found)?;

@@ -33,7 +33,7 @@ impl Form {
         let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
             return Ok(Self::Text);
         };
-        Self::accepted(accept)
+        if accept.trim().is_empty() { Ok(Self::Text) } else { Self::accepted(accept) }
     }
 
     /// The form a list of media types likes best.
@@ -337,7 +337,7 @@ pub fn escape_xml(text: &str) -> String {
             '\t' | '\n' | '\r' => {
                 let _ = write!(escaped, "&#{};", u32::from(c));
             }
-            c if c.is_control() || c == '\u{fffe}' || c == '\u{ffff}' => escaped.push('\u{fffd}'),
+            '\0'..' ' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }
@@ -366,6 +366,7 @@ mod tests {
         assert_eq!(form("", Some("application/json")), Ok(Form::Json));
         assert_eq!(form("", Some("application/json;q=0.2, text/xml")), Ok(Form::Xml));
         assert_eq!(form("", Some("*/*")), Ok(Form::Text));
+        assert_eq!(form("", Some(" ")), Ok(Form::Text));
         assert_eq!(form("", Some("application/*")), Ok(Form::Json));
         assert_eq!(form("", Some("image/png")), Err(406));
         assert_eq!(form("", Some("nonsense")), Err(400));
@@ -401,17 +402,17 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        let rows = || vec![Row::Folded("a<&\"'>\u{1}\n".into())];
+        let rows = || vec![Row::Folded("a<&\"'>\u{1}\n\u{7f}\u{85}".into())];
         let xml = render(Form::Xml, "container", "c&d", rows());
         assert!(
             xml.contains(
-                "<container name=\"c&amp;d\"><subdir name=\"a&lt;&amp;&quot;'&gt;\u{fffd}&#10;\">"
+                "<container name=\"c&amp;d\"><subdir name=\"a&lt;&amp;&quot;'&gt;\u{fffd}&#10;\u{7f}\u{85}\">"
             ),
             "{xml}"
         );
         assert_eq!(
             render(Form::Json, "container", "c", rows()),
-            r#"[{"subdir":"a<&\"'>\u0001\n"}]"#
+            "[{\"subdir\":\"a<&\\\"'>\\u0001\\n\u{7f}\u{85}\"}]"
         );
         assert_eq!(render(Form::Text, "container", "c", vec![]), "");
     }

@@ -132,6 +132,11 @@ pub fn changes(headers: &HeaderMap, subject: Subject) -> Result<Changes, Refusal
             let name = shown(name.as_str());
             return Err(Refusal::bad(format!("Metadata name too long: {name}")));
         }
+        // One that comes again is a list.
+        let value = match changes.remove(key).flatten() {
+            Some(before) => format!("{before},{value}"),
+            None => value,
+        };
         // An empty value removes.
         let set = (!value.is_empty() || subject == Subject::Object).then_some(value);
         changes.insert(key.to_owned(), set);

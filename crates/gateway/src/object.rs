@@ -36,7 +36,7 @@ pub async fn answer(mut call: Call) -> Outcome {
     if call.method.as_str() == "COPY" {
         return copy::from_here(&mut call).await;
     }
-    if call.method == Method::PUT && call.headers.contains_key("x-copy-from") {
+    if call.method == Method::PUT && call.header("x-copy-from").is_some() {
         return copy::to_here(&mut call).await;
     }
     let authority = call.authorize().await?;
@@ -255,7 +255,10 @@ pub fn announced(call: &Call) -> Result<Option<u64>, Refusal> {
             }
             Ok(Some(length))
         }
-        None if call.header("transfer-encoding").is_some_and(|t| t != "chunked") => {
+        None if call
+            .header("transfer-encoding")
+            .is_some_and(|t| !t.eq_ignore_ascii_case("chunked")) =>
+        {
             Err(Refusal::new(StatusCode::NOT_IMPLEMENTED))
         }
         None if call.headers.contains_key(header::TRANSFER_ENCODING) => Ok(None),

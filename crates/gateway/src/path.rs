@@ -93,6 +93,10 @@ impl Account {
     pub fn parse(text: &str) -> Option<Self> {
         for prefix in [Prefix::Auth, Prefix::Service] {
             if let Some(owner) = text.strip_prefix(prefix.as_str()) {
+                // An account of a service has one name alone.
+                if owner.starts_with(Prefix::Service.as_str()) {
+                    return None;
+                }
                 let name = if prefix == Prefix::Auth { owner } else { text };
                 return Some(Self { prefix, owner: owner.to_owned(), name: name.parse().ok()? });
             }
@@ -130,20 +134,20 @@ impl Target {
     /// 404 for what is no path of ours, 412 for names that are no UTF-8, 400 for names that are
     /// too long.
     pub fn parse(path: &str) -> Result<Self, Refusal> {
-        let mut parts = path.splitn(3, '/');
-        let mut part = || parts.next().map(unescape).transpose();
-        let (account, container, object) = (part()?, part()?, part()?);
-        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let account = filled(account).ok_or_else(Refusal::not_found)?;
-        let (container, object) = (filled(container), filled(object));
+        // An escaped slash separates as any other.
+        let path = unescape(path)?;
+        let mut parts = path.splitn(3, '/').map(|part| Some(part).filter(|part| !part.is_empty()));
+        let mut part = || parts.next().flatten();
+        let (account, container, object) = (part(), part(), part());
+        let account = account.ok_or_else(Refusal::not_found)?;
         if container.is_none() && object.is_some() {
             return Err(Refusal::not_found());
         }
-        let account = Account::parse(&account).ok_or_else(|| unknown_account(&account))?;
+        let account = Account::parse(account).ok_or_else(|| unknown_account(account))?;
         Ok(Self {
             account,
-            container: container.as_deref().map(container_name).transpose()?,
-            object: object.as_deref().map(object_name).transpose()?,
+            container: container.map(container_name).transpose()?,
+            object: object.map(object_name).transpose()?,
         })
     }
 
@@ -236,6 +240,9 @@ mod tests {
         assert_eq!(target.container.as_ref().unwrap().as_str(), "c d");
         assert_eq!(target.object.as_ref().unwrap().as_str(), "x/y/z?");
         assert_eq!(target.url_path(), "/v1/AUTH_a/c%20d/x/y/z%3F");
+        let escaped = Target::parse("AUTH_a%2Fc%2Fx%2Fy").unwrap();
+        assert_eq!(escaped.container.as_ref().unwrap().as_str(), "c");
+        assert_eq!(escaped.object.as_ref().unwrap().as_str(), "x/y");
         assert_eq!(Target::parse("AUTH_a/").unwrap().container, None);
         assert_eq!(Target::parse("AUTH_a/c/").unwrap().object, None);
         assert_eq!(Target::parse("SERVICE_a").unwrap().account.name.as_str(), "SERVICE_a");
@@ -246,7 +253,8 @@ mod tests {
             ("AUTH_", 401),
             ("AUTH_a/%ff", 412),
             ("AUTH_a/c/%00", 412),
-            ("AUTH_a/x%2Fy", 400),
+            ("AUTH_SERVICE_a/c/o", 401),
+            ("SERVICE_SERVICE_a", 401),
         ] {
             assert_eq!(Target::parse(path).unwrap_err().status.as_u16(), status, "{path}");
         }

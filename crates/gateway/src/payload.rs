@@ -70,7 +70,8 @@ impl Payload {
                 return Some((item, frames));
             }
         };
-        Box::pin(futures::stream::unfold(frames, next))
+        // Whoever reads on after the end finds it again.
+        Box::pin(futures::stream::unfold(frames, next).fuse())
     }
 
     /// The body as the source of an upload.

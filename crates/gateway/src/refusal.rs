@@ -177,8 +177,9 @@ impl From<Error> for Refusal {
         };
         match status.is_server_error() {
             true => {
+                // What went wrong inside is for the log alone: it names addresses.
                 tracing::warn!(%error, %status, "a request failed");
-                Self::says(status, error.to_string())
+                Self::new(status)
             }
             false if status == StatusCode::NOT_FOUND => Self::new(status),
             false => Self::says(status, error.to_string()),

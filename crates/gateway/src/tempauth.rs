@@ -16,6 +16,9 @@ use transport::{Claims, full_body};
 /// What tokens begin with, as those of Swift do.
 const TOKEN: &str = "AUTH_tk";
 
+/// What tokens begin with that are for us to judge.
+const PREFIX: &str = "AUTH_";
+
 /// The most bytes of a token that are looked at.
 const TOKEN_BYTES: usize = 2048;
 
@@ -84,21 +87,20 @@ impl Inner {
         Ok(same.then_some(claims))
     }
 
-    /// The user a request's tokens name; none without a token.
+    /// The user a request's tokens name; none without a token, and with somebody else's.
     ///
     /// # Errors
-    /// 401 for a token that is not good.
+    /// 401 for a token of ours that is not good.
     pub async fn known_user(&self, headers: &HeaderMap) -> Result<Option<KnownUser>, Refusal> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let Some(token) = text("x-auth-token").or_else(|| text("x-storage-token")) else {
+        let token = text("x-auth-token").or_else(|| text("x-storage-token"));
+        let Some(token) = token.filter(|token| token.starts_with(PREFIX)) else {
             return Ok(None);
         };
-        let wrong = || unauthorized("unknown");
-        let claims = self.holder(token).await?.ok_or_else(wrong)?;
+        let claims = self.holder(token).await?.ok_or_else(|| unauthorized("unknown"))?;
         let with_service = match text("x-service-token") {
             Some(token) => {
-                let service = self.holder(token).await?.ok_or_else(wrong)?;
-                service.role == Role::Service
+                self.holder(token).await?.is_some_and(|service| service.role == Role::Service)
             }
             None => false,
         };
