@@ -51,7 +51,7 @@ pub struct LocalConnector {
 }
 
 /// Bytes a pipe holds in each direction.
-const PIPE_BYTES: usize = 512 * 1024;
+const PIPE_BYTES: usize = 64 * 1024;
 
 impl LocalConnector {
     /// A connector that knows no local app yet.

@@ -36,7 +36,7 @@ pub struct PoolError {
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes a connection reads ahead.
-const BUFFER_BYTES: usize = 512 * 1024;
+const BUFFER_BYTES: usize = 128 * 1024;
 
 /// A pool of HTTP/1.1 connections. Cheap to clone.
 #[derive(Clone)]
