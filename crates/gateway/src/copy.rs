@@ -22,7 +22,7 @@ use crate::{
 };
 use bytes::Bytes;
 use client::{Container, Error, Precondition, Properties, Source};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
 /// `PUT` with `X-Copy-From`: the target is the copy.
 pub async fn to_here(call: &mut Call) -> Outcome {
@@ -130,17 +130,17 @@ async fn copy(call: &Call, from: Names) -> Outcome {
     metadata::set(headers, "x-copied-from", &path);
     metadata::set(headers, "x-copied-from-account", &escape(&from.account.to_string()));
     metadata::set(headers, "x-copied-from-last-modified", &time::http(object.entry.modified));
-    for (name, value) in object::shown(object) {
-        let Some(name) = name else { continue };
-        let shown = name.as_str().starts_with("x-object-meta-");
-        if shown && !headers.contains_key(&name) {
+    let fresh = call.header("x-fresh-metadata").is_some_and(is_true);
+    let before = object::shown(object).into_iter().filter(|_| !fresh);
+    let before = before.filter_map(|(name, value)| Some((name?, value)));
+    let now = call.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+    for (name, value) in before.chain(now) {
+        if name.as_str().starts_with("x-object-meta-") {
             headers.insert(name, value);
         }
     }
-    for (name, value) in &call.headers {
-        if name.as_str().starts_with("x-object-meta-") {
-            headers.insert(HeaderName::clone(name), HeaderValue::clone(value));
-        }
+    if let Some(at) = delete_at {
+        metadata::set(headers, "x-delete-at", &at.to_string());
     }
     Ok(response)
 }

@@ -64,7 +64,7 @@ impl Refusal {
         let text = match self.text {
             Some(page) if self.html => page.into_owned(),
             // What is said may quote the client.
-            Some(text) => crate::listing::escape_xml(&text),
+            Some(text) => text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
             None => {
                 let title = self.status.canonical_reason().unwrap_or("Error");
                 format!("<html><h1>{title}</h1><p>{}</p></html>", explanation(self.status))

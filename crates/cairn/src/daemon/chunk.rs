@@ -18,7 +18,7 @@ use transport::{App, Health, HttpPool, Secret, TcpConnector};
 pub async fn run(config: Chunk, output: Output) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
     let keys = Secret::read(&config.secret)?.keys();
-    let (listener, address) = listen::bind(&config.address).await?;
+    let (listener, address) = listen::bind(&config.address, "--listen").await?;
     let metrics = process::record_metrics()?;
 
     let server = volumes::open(data.path(), &address, &config.volumes, config.reserve).await?;

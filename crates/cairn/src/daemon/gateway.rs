@@ -36,30 +36,30 @@ pub struct Front {
     cdn: Option<(TcpListener, u16)>,
     /// Where clients reach it.
     pub url: String,
+    /// Where public containers are, if they are served.
+    pub cdn_url: Option<String>,
 }
 
 impl Front {
-    /// Listens.
+    /// Listens. `flag` is what says where.
     pub async fn bind(
         address: &Address,
+        flag: &str,
         cdn: Option<&Address>,
         settings: &gateway::Config,
     ) -> anyhow::Result<Self> {
         let (listener, address) =
-            listen::bind(address).await.context("the gateway for Swift cannot start")?;
+            listen::bind(address, flag).await.context("the gateway for Swift cannot start")?;
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         let url = settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
-        let cdn = match cdn {
-            Some(address) => {
-                let (listener, _) = listen::bind(address).await.context(
-                    "public containers cannot be served; --cdn-listen HOST:PORT says where, or none",
-                )?;
-                let port = listener.local_addr().context("the listener has no address")?.port();
-                Some((listener, port))
-            }
-            None => None,
-        };
-        Ok(Self { listener, cdn, url })
+        let Some(cdn) = cdn else { return Ok(Self { listener, cdn: None, url, cdn_url: None }) };
+        let (cdn, cdn_address) = listen::bind(cdn, "--cdn-listen")
+            .await
+            .context("public containers cannot be served; --cdn-listen none serves none")?;
+        let port = cdn.local_addr().context("the listener has no address")?.port();
+        let told = settings.cdn.as_ref().and_then(|cdn| cdn.public_url.clone());
+        let cdn_url = Some(told.unwrap_or_else(|| format!("{scheme}://{cdn_address}")));
+        Ok(Self { listener, cdn: Some((cdn, port)), url, cdn_url })
     }
 
     /// Serves until told to stop. Ready when the last request is done.
@@ -90,8 +90,9 @@ impl Front {
 /// Serves a gateway until it is told to end.
 pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
     let keys = Secret::read(&config.secret)?.keys();
-    let front = Front::bind(&config.address, config.cdn.as_ref(), &config.gateway).await?;
-    let (admin, admin_address) = listen::bind(&config.admin).await?;
+    let front =
+        Front::bind(&config.address, "--listen", config.cdn.as_ref(), &config.gateway).await?;
+    let (admin, admin_address) = listen::bind(&config.admin, "--admin-listen").await?;
     let metrics = process::record_metrics()?;
     let connector: Arc<dyn Connect> = Arc::new(TcpConnector);
     let client = Client::builder()
@@ -112,7 +113,7 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
     let app = App::new(keys.daemon.clone(), routes, None, health, Some(metrics));
     let stop = Stop::new();
     let mut process = Process::start(admin, app, stop.clone())?;
-    let url = front.url.clone();
+    let (url, cdn_url) = (front.url.clone(), front.cdn_url.clone());
     let serving = front.start(config.gateway, client.clone(), &keys, &stop);
     let start = async {
         while let Err(error) = client.cluster().map().await {
@@ -124,6 +125,7 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
         }
         let mut ready = Ready::new("gateway", admin_address, PathBuf::new());
         ready.swift = Some(url);
+        ready.cdn = cdn_url;
         ready.say(output).context("standard output is gone")
     };
     let outcome = process.run(start, watch(&client, &reached)).await;

@@ -5,15 +5,15 @@ use anyhow::Context;
 use std::{io, net::SocketAddr};
 use tokio::net::TcpListener;
 
-/// A listener, and the address others reach it at.
-pub async fn bind(address: &Address) -> anyhow::Result<(TcpListener, String)> {
+/// A listener, and the address others reach it at. `flag` is what says where to listen.
+pub async fn bind(address: &Address, flag: &str) -> anyhow::Result<(TcpListener, String)> {
     let listen = &address.listen;
     let (_, port) = listen.rsplit_once(':').ok_or_else(|| bad(listen))?;
     port.parse::<u16>().map_err(|_| bad(listen))?;
     let listener = TcpListener::bind(listen).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!(
             "cannot listen on {listen}: another process listens there; stop it or choose another \
-             port with --listen (port 0 takes any)"
+             port with {flag} (port 0 takes any)"
         ),
         _ => anyhow::Error::new(error).context(format!("cannot listen on {listen}")),
     })?;
@@ -60,10 +60,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_real_port_is_told() {
-        let (listener, told) = bind(&address("127.0.0.1:0", None)).await.unwrap();
+        let (listener, told) = bind(&address("127.0.0.1:0", None), "--listen").await.unwrap();
         assert_eq!(told, listener.local_addr().unwrap().to_string());
-        let error = bind(&address(&told, None)).await.unwrap_err();
-        assert!(error.to_string().contains("another process"), "{error}");
+        let error = bind(&address(&told, None), "--swift-listen").await.unwrap_err();
+        assert!(error.to_string().contains("another port with --swift-listen"), "{error}");
     }
 
     #[test]

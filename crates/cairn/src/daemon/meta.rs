@@ -25,7 +25,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub async fn run(config: Meta, output: Output) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
     let keys = Secret::read(&config.secret)?.keys();
-    let (listener, address) = listen::bind(&config.address).await?;
+    let (listener, address) = listen::bind(&config.address, "--listen").await?;
     let peers = peers(config.peers, &address)?;
     let metrics = process::record_metrics()?;
 

@@ -30,9 +30,12 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     }
     let keys = data.secret()?.keys();
     let key = keys.daemon.clone();
-    let (listener, address) = listen::bind(&config.address).await?;
+    let (listener, address) = listen::bind(&config.address, "--listen").await?;
     let swift = match &config.swift {
-        Some(address) => Some(Front::bind(address, config.cdn.as_ref(), &config.gateway).await?),
+        Some(address) => {
+            let cdn = config.cdn.as_ref();
+            Some(Front::bind(address, "--swift-listen", cdn, &config.gateway).await?)
+        }
         None => None,
     };
     let metrics = process::record_metrics()?;
@@ -63,6 +66,7 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
     let client = Client::builder().seeds(addresses.clone()).access_key(key).connector(shared);
     let client = client.build()?;
     let url = swift.as_ref().map(|front| front.url.clone());
+    let cdn_url = swift.as_ref().and_then(|front| front.cdn_url.clone());
     let ready = meta::wait_until_ready(node.clone());
     let mut heartbeats = volumes::keep_known(&server, &directory, ready, &stop);
 
@@ -89,6 +93,7 @@ pub async fn run(config: Server, output: Output) -> anyhow::Result<()> {
         }
         ready.created = Some(created);
         ready.swift = url;
+        ready.cdn = cdn_url;
         ready.say(output).context("standard output is gone")
     };
     let outcome = tokio::select! {

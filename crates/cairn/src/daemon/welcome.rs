@@ -23,6 +23,9 @@ pub struct Ready {
     /// Where Swift is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swift: Option<String>,
+    /// Where public containers are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdn: Option<String>,
     /// Its data directory, if it keeps anything.
     #[serde(skip_serializing_if = "is_none")]
     pub data: PathBuf,
@@ -54,6 +57,7 @@ impl Ready {
             health: format!("http://{address}/health/ready"),
             address,
             swift: None,
+            cdn: None,
             data,
             credentials: None,
             volumes: Vec::new(),
@@ -68,11 +72,22 @@ impl Ready {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("cairn {} serves on {}\n", self.role, self.address);
+        // A gateway's own address is for operators.
+        let address = match (&self.swift, self.role) {
+            (Some(swift), "gateway") => swift,
+            _ => &self.address,
+        };
+        let mut text = format!("cairn {} serves on {address}\n", self.role);
         if let Some(swift) = &self.swift {
             text.push_str(&format!("  swift        {swift}/auth/v1.0\n"));
         }
-        let Some(credentials) = &self.credentials else { return text };
+        if let Some(cdn) = &self.cdn {
+            text.push_str(&format!("  public       {cdn}\n"));
+        }
+        let Some(credentials) = &self.credentials else {
+            text.push_str(&format!("  metrics      {}\n", self.metrics));
+            return text;
+        };
         if self.created == Some(true) {
             let policy = self.default_policy.as_deref().unwrap_or_default();
             text.push_str(&format!("  data         {}\n", self.data.display()));
