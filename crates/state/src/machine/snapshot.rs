@@ -96,6 +96,7 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     let mut head = Head::marker(command.policy.clone(), command.created, command.modified);
     cx.partition.last_version = cx.partition.last_version.max(version.0);
     let ImportBody::Content { content, blob, size, hash, md5, extents } = &command.body else {
+    head.delete_at = command.delete_at;
         show(cx, &mut container, command, &head)?;
         kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
         kv::put(&mut cx.txn, containers::key(id), &container)?;
@@ -121,7 +122,6 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     (head.blob, head.content, head.size) = (*blob, *content, *size);
     (head.hash, head.md5) = (*hash, *md5);
     head.mime_type.clone_from(&command.mime_type);
-    head.delete_at = command.delete_at;
     head.body = if extents.is_some() { Body::Extents(written) } else { Body::Drained };
     show(cx, &mut container, command, &head)?;
     commit::write(cx, place, &head, command.properties.clone())?;

@@ -154,7 +154,8 @@ impl Naive {
                 continue;
             }
             for (name, stored) in container.all() {
-                if stored.delete_at.is_some_and(|at| at <= self.time / 1_000_000) {
+                let is_due = stored.delete_at.is_some_and(|at| at <= self.time / 1_000_000);
+                if is_due && !stored.is_marker() {
                     due.push((stored.delete_at, (*id, name, stored.version)));
                 }
             }

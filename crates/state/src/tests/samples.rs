@@ -110,6 +110,7 @@ fn objects() -> Vec<Command> {
             container,
             object,
             version: Some(Version(START + 20)),
+            silent: true,
             precondition: Precondition::Version(Version(START + 20)),
             delete_grace: DAY,
         }),
