@@ -79,18 +79,13 @@ fn named_account(call: &Call, header: &str) -> Result<Account, Refusal> {
 }
 
 async fn copy(call: &Call, from: Names) -> Outcome {
-    let own = &call.target.account;
     let authority =
         call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
-    let same_place = from.account == *own;
     let source = Place {
         account: &from.account,
         container: &from.container,
         object: &from.object,
-        version: match versions::named(call, authority).await? {
-            versions::Named::Exactly(version) if same_place => Some(version),
-            _ => None,
-        },
+        version: versions::named(call, &from, authority).await?.exactly(),
     };
     let how =
         How { manifests: !call.wants_manifest(), links: !call.wants_link(), ..How::default() };
@@ -202,11 +197,12 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
             .gateway
             .client
             .link_object(&from.account.name, &from.container, &from.object)
+        let ends = delete_at.filter(|_| state == State::Enabled);
             .version(entry.version)
             .to(&place.account.name, place.container, place.object)
             .autocreate(false)
             .mime_type(mime_type.clone())
-            .delete_at(delete_at)
+            .delete_at(delete_at.filter(|_| ends.is_none()))
             .replace_properties(properties);
         match link.await {
             Ok(linked) => {
@@ -217,6 +213,9 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
                 let headers = response.headers_mut();
                 metadata::set(headers, "etag", &hex::encode(md5));
                 metadata::set(headers, "last-modified", &time::http(linked.version.0));
+                if ends.is_some() {
+                    versions::expire(call, place, linked.version, ends).await?;
+                }
                 if state == State::Enabled {
                     let id = time::swift(linked.version.0);
                     metadata::set(headers, "x-object-version-id", &id);

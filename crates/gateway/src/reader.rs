@@ -155,8 +155,8 @@ impl Reader {
     ) -> Result<(Object, Option<OpenObject>), Refusal> {
         Ok(match body {
             true => {
-                let opened = self.gateway.open(place).await?;
-                (opened.object().clone(), Some(opened))
+                let (object, opened) = self.gateway.open(place).await?;
+                (object, Some(opened))
             }
             false => (self.gateway.head_of(place).await?, None),
         })

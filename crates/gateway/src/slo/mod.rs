@@ -13,7 +13,7 @@ use crate::{
     expiry, limits,
     listing::{Form, Listed},
     metadata,
-    object::{self, Names, Upload, shown},
+    object::{self, Names, Place, Upload, shown},
     path::escape,
     range::Wanted,
     reader::{Found, How, Reader},
@@ -21,6 +21,7 @@ use crate::{
     report::{self, Report},
     segments::{MOST_LEVELS, Segment, Segments},
     time,
+    versions::{self, Named},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -370,14 +371,15 @@ pub async fn manifest(call: &Call, found: Found) -> Result<Content, Refusal> {
     Ok(content)
 }
 
-/// Answers `DELETE ?multipart-manifest=delete`: the segments go, then the manifest.
-pub async fn delete(call: Call) -> Outcome {
+/// Answers `DELETE ?multipart-manifest=delete`: the segments go, then the manifest, or the version of
+/// it that is named.
+pub async fn delete(call: Call, version: Named) -> Outcome {
     let form = report::form(&call.headers)?;
     let work = async move {
         let mut deleter = Deleter::new(&call);
         let manifest = call.names();
         match manifest {
-            Ok(manifest) => delete_all(&mut deleter, &call, manifest, 0).await,
+            Ok(manifest) => delete_all(&mut deleter, &call, manifest, version, 0).await,
             Err(refusal) => deleter.failed("/", refusal.status),
         }
         deleter.finish().await.render(form, "delete")
@@ -394,19 +396,23 @@ fn delete_all<'a>(
 ) -> BoxFuture<'a, ()> {
     async move {
         let path = format!("/{}/{}", manifest.container, manifest.object);
-        match entries_of(call, &manifest, depth).await {
+    version: Named,
+        match entries_of(call, &manifest, version, depth).await {
             Ok(entries) => {
                 for entry in entries {
                     let Entry::Object(entry) = entry else { continue };
                     match entry.named(&manifest) {
                         Ok(named) if entry.sub_slo => {
-                            delete_all(deleter, call, named, depth + 1).await;
+                            delete_all(deleter, call, named, Named::Latest, depth + 1).await;
                         }
                         Ok(named) => deleter.object(&entry.name, named).await,
                         Err(refusal) => deleter.failed(&entry.name, refusal.status),
                     }
                 }
-                deleter.object(&path, manifest).await;
+                match version {
+                    Named::Latest => deleter.object(&path, manifest).await,
+                    version => deleter.version(&path, &manifest, version).await,
+                }
             }
             Err(refusal) if refusal.status == StatusCode::NOT_FOUND => deleter.missing += 1,
             Err(refusal) if refusal.status == StatusCode::BAD_REQUEST => {
@@ -418,14 +424,21 @@ fn delete_all<'a>(
     .boxed()
 }
 
-async fn entries_of(call: &Call, manifest: &Names, depth: u8) -> Result<Vec<Entry>, Refusal> {
+async fn entries_of(
+    call: &Call,
+    manifest: &Names,
+    version: Named,
+    depth: u8,
+) -> Result<Vec<Entry>, Refusal> {
     if depth > MOST_LEVELS {
         return Err(Refusal::bad("Manifests are nested too deep"));
     }
     let reader = call.reader();
     reader.may_read(&manifest.account, &manifest.container).await?;
     let how = How { manifests: false, ..How::default() };
-    let found = reader.find(manifest.place(), how).await?;
+    let place = Place { version: version.exactly(), ..manifest.place() };
+    let found = reader.find(place, how).await?;
+    versions::check(version, &found.object)?;
     if Large::of(&found.object).is_none() {
         return Err(Refusal::bad("Not an SLO manifest"));
     }
