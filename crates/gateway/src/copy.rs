@@ -98,6 +98,10 @@ async fn copy(call: &Call, from: Names) -> Outcome {
     if let Some(status) = condition::outcome(&call.headers, etag.unwrap_or_default(), seconds) {
         return Err(Refusal::new(status));
     }
+    if found.content.open_ended {
+        let text = "The source has more segments than a copy can tell the size of.";
+        return Err(Refusal::says(StatusCode::PAYLOAD_TOO_LARGE, text));
+    }
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
     let properties = properties(call, &found)?;
@@ -193,11 +197,11 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
         let replaced = versions::replaced(call, state, place).await?;
         let mut properties = properties.clone();
         versions::mark(state, &mut properties);
+        let ends = delete_at.filter(|_| state == State::Enabled);
         let link = call
             .gateway
             .client
             .link_object(&from.account.name, &from.container, &from.object)
-        let ends = delete_at.filter(|_| state == State::Enabled);
             .version(entry.version)
             .to(&place.account.name, place.container, place.object)
             .autocreate(false)
@@ -209,13 +213,13 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
                 if let Some(version) = replaced {
                     versions::remove(call, place, version).await?;
                 }
+                if ends.is_some() {
+                    versions::expire(call, place, linked.version, ends).await?;
+                }
                 let mut response = empty(StatusCode::CREATED);
                 let headers = response.headers_mut();
                 metadata::set(headers, "etag", &hex::encode(md5));
                 metadata::set(headers, "last-modified", &time::http(linked.version.0));
-                if ends.is_some() {
-                    versions::expire(call, place, linked.version, ends).await?;
-                }
                 if state == State::Enabled {
                     let id = time::swift(linked.version.0);
                     metadata::set(headers, "x-object-version-id", &id);

@@ -168,6 +168,7 @@ pub fn itself(object: &Object, origin: Option<Box<dyn Origin>>) -> Content {
     Content {
         headers: shown(object),
         size: object.entry.size,
+        open_ended: false,
         etag: etag(object),
         modified: object.entry.modified,
         in_parts: true,

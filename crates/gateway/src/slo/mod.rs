@@ -208,6 +208,9 @@ async fn head(reader: &Reader, path: &str, manifest: &Names) -> Result<Head, Ref
     reader.may_read(&named.account, &named.container).await?;
     let how = How { body: false, ..How::default() };
     let found = reader.find(named.place(), how).await?;
+    if found.content.open_ended {
+        return Err(Refusal::new(StatusCode::CONFLICT));
+    }
     Ok(Head {
         etag: found.content.etag.unwrap_or_default(),
         size: found.content.size,
@@ -303,6 +306,7 @@ pub async fn content(
     let mut content = Content {
         headers,
         size: large.size,
+        open_ended: false,
         etag: Some(large.etag),
         modified: object.entry.modified,
         in_parts: true,
@@ -392,11 +396,11 @@ fn delete_all<'a>(
     deleter: &'a mut Deleter<'_>,
     call: &'a Call,
     manifest: Names,
+    version: Named,
     depth: u8,
 ) -> BoxFuture<'a, ()> {
     async move {
         let path = format!("/{}/{}", manifest.container, manifest.object);
-    version: Named,
         match entries_of(call, &manifest, version, depth).await {
             Ok(entries) => {
                 for entry in entries {
