@@ -4,7 +4,7 @@ use crate::{
     acl,
     authorize::{Authority, READ_ACL, WRITE_ACL},
     call::Call,
-    history,
+    current, history,
     listing::{Form, Row, Wanted, needs_properties, object_row, render, version_row},
     metadata::{self, Changes, Subject},
     quota,
@@ -155,7 +155,7 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
             page = query(true).await?;
         }
         let items = match versions {
-            true => versions::seen(call, page.items).await?,
+            true => current::seen(call, page.items).await?,
             false => page.items,
         };
         for item in items {

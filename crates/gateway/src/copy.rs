@@ -4,6 +4,7 @@ use crate::{
     call::Call,
     condition,
     container::empty,
+    current,
     dlo::Manifest,
     expiry, history,
     listing::Listed,
@@ -214,7 +215,7 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
                     versions::remove(call, place, version).await?;
                 }
                 if ends.is_some() {
-                    versions::expire(call, place, linked.version, ends).await?;
+                    current::expire(call, place, linked.version, ends).await?;
                 }
                 let mut response = empty(StatusCode::CREATED);
                 let headers = response.headers_mut();

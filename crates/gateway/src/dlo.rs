@@ -3,13 +3,13 @@
 use crate::{
     authorize::authorize,
     content::{Content, Flow, Origin},
+    current,
     limits, metadata,
     object::{Names, Place, shown},
     path::{Account, container_name, unescape},
     reader::{How, Reader},
     refusal::Refusal,
     segments::{Segment, Segments},
-    versions,
 };
 use client::{ContainerName, ListedName, Object, ObjectEntry, ObjectName, Properties, Version};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -157,7 +157,7 @@ impl Pages {
     }
 
     async fn listed(&self, mut entry: ObjectEntry) -> Result<Listed, Refusal> {
-        if versions::pointed(&entry).is_some() {
+        if current::pointed(&entry).is_some() {
             let container = &self.manifest.container;
             let place = Place { account: &self.account, container, object: &entry.name, version: None };
             entry = self.reader.gateway.head_of(place).await?.entry;

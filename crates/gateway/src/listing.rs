@@ -209,7 +209,7 @@ fn object_members(entry: &ObjectEntry, account: &Account) -> Map<String, Value> 
     let listed = Listed::of(&entry.mime_type);
     let mut shown = Map::new();
     shown.insert("name".into(), entry.name.as_str().into());
-    let md5 = listed.current.map(|(_, md5)| md5).or(entry.md5);
+    let md5 = listed.current.map_or(entry.md5, |(_, md5)| md5);
     shown.insert("hash".into(), md5.map(hex::encode).unwrap_or_default().into());
     shown.insert("bytes".into(), listed.bytes.unwrap_or(entry.size).into());
     shown.insert("content_type".into(), listed.mime_type.into());
@@ -258,7 +258,7 @@ pub struct Listed<'a> {
     /// Whether it is a symbolic link: where it leads is too long for here.
     pub link: bool,
     /// The version that it makes current, which has a content, and the MD5 of that.
-    pub current: Option<(Version, [u8; 16])>,
+    pub current: Option<(Version, Option<[u8; 16]>)>,
 }
 
 impl<'a> Listed<'a> {
@@ -295,17 +295,18 @@ impl<'a> Listed<'a> {
             kept.push_str(";swift_link=");
         }
         if let Some((version, md5)) = self.current {
-            let _ = write!(kept, ";swift_version={}.{}", version.0, hex::encode(md5));
+            let md5 = md5.map(hex::encode).unwrap_or_default();
+            let _ = write!(kept, ";swift_version={}.{md5}", version.0);
         }
         kept
     }
 }
 
-fn current(text: &str) -> Option<(Version, [u8; 16])> {
+fn current(text: &str) -> Option<(Version, Option<[u8; 16]>)> {
     let (version, md5) = text.split_once('.')?;
     let mut bytes = [0; 16];
-    hex::decode_to_slice(md5, &mut bytes).ok()?;
-    Some((Version(version.parse().ok()?), bytes))
+    let md5 = hex::decode_to_slice(md5, &mut bytes).is_ok().then_some(bytes);
+    Some((Version(version.parse().ok()?), md5))
 }
 
 /// Writes a listing: `kind` is what it is of, `name` its name.
@@ -424,9 +425,11 @@ mod tests {
             bytes: Some(7),
             slo_etag: Some("ab"),
             link: true,
-            current: Some((Version(1_795_283_017_123_450), [7; 16])),
+            current: Some((Version(1_795_283_017_123_450), Some([7; 16]))),
         };
         assert_eq!(Listed::of(&listed.kept()), listed);
+        let unknown = Listed { current: Some((Version(10), None)), ..listed };
+        assert_eq!(Listed::of(&unknown.kept()), unknown);
         let plain = "text/plain; charset=utf-8";
         assert_eq!(Listed::of(plain), Listed { mime_type: plain, ..Listed::default() });
         assert_eq!(Listed::of(plain).kept(), plain);

@@ -3,7 +3,7 @@
 use crate::{
     call::Call,
     container::empty,
-    content, copy, dlo, expiry,
+    content, copy, current, dlo, expiry,
     gateway::Inner,
     history::{self, Archive},
     listing::Listed,
@@ -145,7 +145,7 @@ impl Inner {
         }
         let object = show.await?;
         check_alive(&object, place)?;
-        let Some(version) = versions::pointed(&object.entry) else { return Ok(object) };
+        let Some(version) = current::pointed(&object.entry) else { return Ok(object) };
         let show = client.show_object(&place.account.name, place.container, place.object);
         let mut current = show.version(version).await?;
         current.entry.delete_at = object.entry.delete_at;
@@ -162,7 +162,7 @@ impl Inner {
         };
         let object = opened.object().clone();
         check_alive(&object, place)?;
-        let Some(version) = versions::pointed(&object.entry) else { return Ok((object, opened)) };
+        let Some(version) = current::pointed(&object.entry) else { return Ok((object, opened)) };
         let opened = get().version(version).open().await?;
         let mut current = opened.object().clone();
         current.entry.delete_at = object.entry.delete_at;
@@ -173,7 +173,7 @@ impl Inner {
 /// Refuses what is not there for readers: delete markers, and what has expired.
 fn check_alive(object: &Object, place: Place<'_>) -> Result<(), Refusal> {
     let entry = &object.entry;
-    if place.version.is_some() && !versions::is_seen(entry) {
+    if place.version.is_some() && !current::is_seen(entry) {
         return Err(Refusal::not_found());
     }
     if entry.marker && place.version.is_some() {
@@ -280,7 +280,7 @@ async fn put(call: &mut Call, named: Named) -> Outcome {
     let container = call.container_for_write(&call.target.account, call.container()?).await?;
     if let Named::Exactly(version) = named {
         quota::check_upload(call, &call.target.account, &container, Some(0)).await?;
-        return versions::restore(call, version).await;
+        return current::restore(call, version).await;
     }
     let bytes = announced(call)?;
     let object = call.object()?.clone();
@@ -353,7 +353,7 @@ pub async fn store(
         versions::remove(call, place, version).await?;
     }
     if ends.is_some() {
-        versions::expire(call, place, stored.version, ends).await?;
+        current::expire(call, place, stored.version, ends).await?;
     }
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
@@ -420,7 +420,7 @@ async fn post(call: &Call) -> Outcome {
             done => {
                 done?;
                 if is_version {
-                    versions::expire(call, place, before.entry.version, delete_at).await?;
+                    current::expire(call, place, before.entry.version, delete_at).await?;
                 }
                 // A link takes what is meant for it, and says where it leads.
                 return match Link::of(&before.properties) {
@@ -470,6 +470,6 @@ pub async fn remove(
             client.delete_object(&place.account.name, place.container, place.object).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
-        state => versions::delete(call, state, place, named).await,
+        state => current::delete(call, state, place, named).await,
     }
 }
