@@ -61,6 +61,7 @@ pub(super) fn create(cx: &mut Context, command: &CreateSnapshot) -> Result<Answe
         bytes: 0,
         live_objects: 0,
         live_bytes: 0,
+        corrections: 0,
         frozen: Frozen::No,
         snapshot: None,
     };
@@ -95,8 +96,8 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     }
     let mut head = Head::marker(command.policy.clone(), command.created, command.modified);
     cx.partition.last_version = cx.partition.last_version.max(version.0);
-    let ImportBody::Content { content, blob, size, hash, md5, extents } = &command.body else {
     head.delete_at = command.delete_at;
+    let ImportBody::Content { content, blob, size, hash, md5, extents } = &command.body else {
         show(cx, &mut container, command, &head)?;
         kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
         kv::put(&mut cx.txn, containers::key(id), &container)?;

@@ -6,7 +6,7 @@ use super::harness::{
 use crate::{
     Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
     CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported,
-    Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges,
+    CorrectCounters, Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges,
     PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume,
     RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, Swap, Truncate, UpdateContainer,
     UpdateObject, Whole,
@@ -25,6 +25,15 @@ pub(super) fn commands() -> Vec<Command> {
     all.extend(queues());
     all.extend(directory());
     all.extend(repair());
+    all.push(Command::CorrectCounters(CorrectCounters {
+        container: id("a", "c"),
+        incarnation: 7,
+        corrections: 0,
+        objects: -1,
+        bytes: 0,
+        live_objects: 2,
+        live_bytes: 3,
+    }));
     all
 }
 
