@@ -12,9 +12,7 @@ use crate::{
     time,
     versions::{self, State},
 };
-use client::{
-    Container, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning,
-};
+use client::{Container, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::sync::Arc;
 use transport::{Body, full_body};
@@ -179,11 +177,8 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
 /// directories are listed.
 async fn named(call: &Call, name: &str) -> Result<Option<Row>, Refusal> {
     let (client, container) = (&call.gateway.client, call.container()?);
-    let list = client
-        .list_objects(call.account(), container)
-        .prefix(name)
-        .limit(1)
-        .properties(true);
+    let list =
+        client.list_objects(call.account(), container).prefix(name).limit(1).properties(true);
     Ok(list.await?.items.into_iter().find_map(|item| match item {
         ListedName::Entry(entry) if entry.name.as_str() == name => {
             Some(object_row(&entry, &call.target.account, container))

@@ -3,8 +3,7 @@
 use crate::{
     authorize::authorize,
     content::{Content, Flow, Origin},
-    current,
-    limits, metadata,
+    current, limits, metadata,
     object::{Names, Place, shown},
     path::{Account, container_name, unescape},
     reader::{How, Reader},
@@ -159,7 +158,8 @@ impl Pages {
     async fn listed(&self, mut entry: ObjectEntry) -> Result<Listed, Refusal> {
         if current::pointed(&entry).is_some() {
             let container = &self.manifest.container;
-            let place = Place { account: &self.account, container, object: &entry.name, version: None };
+            let place =
+                Place { account: &self.account, container, object: &entry.name, version: None };
             entry = self.reader.gateway.head_of(place).await?.entry;
         }
         let etag = entry.md5.map(hex::encode).unwrap_or_default();
@@ -168,16 +168,17 @@ impl Pages {
     }
 
     fn read_as_one(&self, segments: Vec<Listed>) -> Result<Segments, Refusal> {
-        let segments = segments.into_iter().map(|Listed { object, etag, size, .. }| Segment::Part {
-            named: Names {
-                account: self.account.clone(),
-                container: self.manifest.container.clone(),
-                object,
-            },
-            etag,
-            size,
-            range: 0..size,
-        });
+        let segments =
+            segments.into_iter().map(|Listed { object, etag, size, .. }| Segment::Part {
+                named: Names {
+                    account: self.account.clone(),
+                    container: self.manifest.container.clone(),
+                    object,
+                },
+                etag,
+                size,
+                range: 0..size,
+            });
         Segments::new(self.reader.clone(), self.inside, segments.collect())
     }
 }

@@ -454,12 +454,7 @@ pub fn deletes_plainly(container: &Container) -> bool {
 ///
 /// # Errors
 /// 404 if there is none.
-pub async fn remove(
-    call: &Call,
-    container: &Container,
-    place: Place<'_>,
-    named: Named,
-) -> Outcome {
+pub async fn remove(call: &Call, container: &Container, place: Place<'_>, named: Named) -> Outcome {
     if let Some(archive) = Archive::of(container) {
         history::delete(call, &archive, place).await?;
         return Ok(empty(StatusCode::NO_CONTENT));

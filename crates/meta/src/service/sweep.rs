@@ -4,9 +4,7 @@ use super::{Services, container_of, mismatched, read_failed};
 use crate::partition::{Partition, Refusal};
 use model::{ContainerId, Frozen, JobId, RequestId, Version};
 use proto::v1::{self, set_frozen_request as frozen};
-use state::{
-    Answer, Command, Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen, read::Recount,
-};
+use state::{Answer, Command, Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen, read::Recount};
 
 impl Services {
     pub(super) async fn purge_container(

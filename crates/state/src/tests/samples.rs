@@ -4,12 +4,12 @@ use super::harness::{
     DAY, EC22, Machine, START, blob, create_container, extent, id, pages, properties,
 };
 use crate::{
-    Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
-    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported,
-    CorrectCounters, Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges,
-    PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume,
-    RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, Swap, Truncate, UpdateContainer,
-    UpdateObject, Whole,
+    Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CorrectCounters,
+    CreateContainer, CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain,
+    DropImported, Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed,
+    PropertyChanges, PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan,
+    RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, Swap, Truncate,
+    UpdateContainer, UpdateObject, Whole,
 };
 use model::{
     Administrative, ChunkName, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
