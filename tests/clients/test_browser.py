@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
+import json
 import time
 
 import pytest
 import requests
-from conftest import empty, eventually, unique
+from conftest import empty, eventually, md5, unique
 
 ACCOUNT = "cli"
 KEY = "a key of the container"
@@ -97,6 +98,122 @@ def test_links_that_end(server, container):
         "temp_url_sig": signed("GET", until, path.replace(container, other)), "temp_url_expires": until})
     assert answer.status_code == 401
     empty(connection, other)
+
+
+class Links:
+    """Requests with temporary URLs to a container, signed with a key of the container or the account."""
+
+    def __init__(self, server, container, key=KEY):
+        self.server, self.container, self.key = server, container, key
+
+    def __call__(self, method, name, *, signs=None, prefix=None, query=None, **more):
+        until, path = int(time.time()) + 60, f"/v1/AUTH_{ACCOUNT}/{self.container}/"
+        what = path + name if prefix is None else f"prefix:{path}{prefix}"
+        signature = hmac.new(self.key.encode(), f"{signs or method}\n{until}\n{what}".encode(), hashlib.sha256)
+        query = {"temp_url_sig": signature.hexdigest(), "temp_url_expires": until, **(query or {})}
+        if prefix is not None:
+            query["temp_url_prefix"] = prefix
+        return requests.request(method, self.server.url + path + name, params=query, timeout=30, **more)
+
+
+@pytest.fixture
+def elsewhere(server):
+    """A container with another key, and the account with one of its own."""
+    connection, name = server.connection(ACCOUNT), unique("web")
+    connection.put_container(name, headers={"X-Container-Meta-Temp-URL-Key": "another key"})
+    connection.post_account({"X-Account-Meta-Temp-URL-Key": "a key of the account"})
+    yield name
+    connection.post_account({"X-Account-Meta-Temp-URL-Key": ""})
+    empty(connection, name)
+
+
+def of_account(server, container):
+    """Links that the account's key signs, once it is known."""
+    links = Links(server, container, "a key of the account")
+
+    def known():
+        assert links("GET", "plain").status_code == 200
+
+    server.connection(ACCOUNT).put_object(container, "plain", b"plain")
+    eventually(known)
+    return links
+
+
+def test_links_to_what_stands_for_others(server, container, elsewhere):
+    connection = server.connection(ACCOUNT)
+    for where in (container, elsewhere):
+        for number in (1, 2):
+            connection.put_object(where, f"s/{number}", f"{number}" * 3)
+    parts = {where: [{"path": f"/{where}/s/{n}"} for n in (1, 2)] for where in (container, elsewhere)}
+    for name, where in (("here", container), ("there", elsewhere)):
+        connection.put_object(container, f"slo-{name}", json.dumps(parts[where]), query_string="multipart-manifest=put")
+        connection.put_object(container, f"dlo-{name}", b"", headers={"X-Object-Manifest": f"{where}/s/"})
+        connection.put_object(container, f"link-{name}", b"", headers={"X-Symlink-Target": f"{where}/s/1"})
+    whole = {"slo": b"111222", "dlo": b"111222", "link": b"111"}
+    links, broad = Links(server, container), of_account(server, container)
+    for kind, data in whole.items():
+        # The container's key reads what is in the container, the account's what is in the account.
+        for link, name in ((links, "here"), (broad, "here"), (broad, "there")):
+            answer = link("GET", f"{kind}-{name}")
+            assert (answer.status_code, answer.content) == (200, data), (kind, name)
+            assert link("HEAD", f"{kind}-{name}", signs="GET").headers["Content-Length"] == str(len(data))
+        answer = links("GET", f"{kind}-here", headers={"Range": "bytes=1-2"})
+        assert (answer.status_code, answer.content) == (206, data[1:3])
+        assert links("GET", f"{kind}-there").status_code in (401, 403, 409), kind
+        # What is beside the signature is not asked: it is not signed.
+        for query in ({"multipart-manifest": "get"}, {"symlink": "get"}, {"version-id": "null"}):
+            assert links("GET", f"{kind}-here", query=query).content == data, (kind, query)
+    assert links("GET", "s/1", prefix="s/").content == b"111"
+    assert links("GET", "slo-here", prefix="s/").status_code == 401
+    assert links("GET", "slo-here", prefix="").content == b"111222"
+    # Manifests are not made by links, and of what is deleted by one the segments stay.
+    answer = links("PUT", "new", data=json.dumps(parts[container]), query={"multipart-manifest": "put"})
+    assert answer.status_code == 201
+    assert connection.get_object(container, "new")[1] == json.dumps(parts[container]).encode()
+    for header in ("X-Object-Manifest", "X-Symlink-Target"):
+        assert links("PUT", "new", data=b"", headers={header: f"{container}/s/1"}).status_code == 400
+        assert links("POST", "new", data=b"", headers={header: f"{container}/s/1"}).status_code == 400
+    assert links("DELETE", "slo-here", query={"multipart-manifest": "delete"}).status_code == 204
+    assert links("GET", "slo-here").status_code == 404
+    assert connection.get_object(container, "s/1")[1] == b"111"
+    assert links("DELETE", "link-here").status_code == 204
+    assert connection.get_object(container, "s/1")[1] == b"111"
+    # Nor do they make or delete many things, or containers.
+    assert links("DELETE", "s/1", signs="PUT").status_code == 401
+    answer = links("POST", "s/1", data=f"/{container}/s/2", query={"bulk-delete": ""},
+                   headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 202
+    assert connection.get_object(container, "s/2")[1] == b"222"
+    # A link to write is none to read.
+    assert links("PUT", "copy", data=b"", headers={"X-Copy-From": f"{elsewhere}/s/1"}).status_code in (401, 403)
+    assert links("GET", "copy").status_code == 404
+
+
+def test_links_and_forms_where_versions_are_kept(server, container):
+    connection, links = server.connection(ACCOUNT), Links(server, container)
+    connection.post_container(container, {"X-Versions-Enabled": "true"})
+    first = links("PUT", "up/a", data=b"first").headers["X-Object-Version-Id"]
+    assert form(server, container, [("file1", ("a", b"second", "text/plain"))]).status_code == 201
+    rows = connection.get_container(container, query_string="versions")[1]
+    assert [(row["bytes"], row["is_latest"]) for row in rows] == [(6, True), (5, False)]
+    assert links("GET", "up/a").content == b"second"
+    # A version is not what was signed.
+    assert links("GET", "up/a", query={"version-id": first}).content == b"second"
+    answer = links("DELETE", "up/a", query={"version-id": first})
+    assert answer.status_code == 204 and links("GET", "up/a").status_code == 404
+    assert len(connection.get_container(container, query_string="versions")[1]) == 3
+    assert form(server, container, [("file1", ("a", b"third", "text/plain"))], x_delete_after="1000").status_code == 201
+    headers, data = connection.get_object(container, "up/a")
+    assert data == b"third" and "x-delete-at" in headers and headers["etag"] == md5(b"third")
+    assert links("POST", "up/a", data=b"", headers={"X-Object-Meta-Public-Colour": "red"}).status_code == 202
+    answer = links("GET", "up/a")
+    assert answer.headers["X-Object-Meta-Public-Colour"] == "red" and "X-Delete-At" not in answer.headers
+    # A quota holds for both, of all versions; what a form brings is not known before it is there.
+    connection.post_container(container, {"X-Container-Meta-Quota-Bytes": "18"})
+    assert links("PUT", "up/b", data=b"xyz").status_code == 413
+    connection.post_container(container, {"X-Container-Meta-Quota-Bytes": "15"})
+    assert form(server, container, [("file1", ("b", b"xyz", "text/plain"))]).status_code == 413
+    assert links("GET", "up/b").status_code == 404
 
 
 def test_pages_of_other_sites(server, container):

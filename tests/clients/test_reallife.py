@@ -202,6 +202,26 @@ def test_a_container_of_many_objects(server, container):
 
     eventually(counted)
 
+    # All of them as one, in as many pages as there are: then nobody knows before how much it is.
+    manifests = unique("life")
+    connection.put_container(manifests)
+    connection.put_object(manifests, "all", b"", headers={"X-Object-Manifest": f"{container}/0"})
+    parts = [name for name in sorted(names) if name.startswith("0")]
+    whole = b"".join(map(contents, parts))
+    known = len(parts) <= 10_000
+    began = time.monotonic()
+    headers, data = connection.get_object(manifests, "all")
+    print(f"  {len(parts)} segments, {len(whole)} bytes: read as one in {time.monotonic() - began:.2f} s")
+    assert data == whole
+    for headers in (headers, connection.head_object(manifests, "all")):
+        assert (headers.get("content-length"), "etag" in headers) == (str(len(whole)) if known else None, known)
+    headers, data = connection.get_object(manifests, "all", headers={"Range": "bytes=3-16"})
+    assert data == whole[3:17]
+    assert headers["content-range"] == f"bytes 3-16/{len(whole) if known else '*'}"
+    # The end of what has no known length is not to be had without the rest.
+    assert connection.get_object(manifests, "all", headers={"Range": "bytes=-7"})[1] == (whole[-7:] if known else whole)
+    empty(connection, manifests)
+
 
 def test_sixty_four_clients_at_once(server, container):
     kept, done, until = [{} for _ in range(64)], [0] * 64, time.monotonic() + SECONDS

@@ -21,6 +21,7 @@ impl Client {
             place: self.place(account, container),
             object: object.clone(),
             version: None,
+            silent: false,
             precondition: Precondition::None,
         }
     }
@@ -98,6 +99,7 @@ pub struct DeleteObject {
     place: Place,
     object: ObjectName,
     version: Option<Version>,
+    silent: bool,
     precondition: Precondition,
 }
 
@@ -107,6 +109,13 @@ impl DeleteObject {
     /// The version to delete for good.
     pub fn version(mut self, version: Version) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// A delete marker that is written says since when the object is over (`delete_at`), as that of
+    /// one that expired does, and not that it was deleted.
+    pub fn silent(mut self) -> Self {
+        self.silent = true;
         self
     }
 
@@ -125,6 +134,7 @@ impl DeleteObject {
             object: self.object.to_string(),
             version: self.version.map(|v| v.0),
             precondition: Some(self.precondition.clone().into()),
+            silent: self.silent,
         };
         let route = self.place.route();
         let answer = ask!(metadata, route, Write, MetadataClient::delete_object, request).await?;

@@ -32,18 +32,29 @@ impl Client {
         self.update_object(account, container, object).await
     }
 
-    /// Tells an account what there is of a container: what it holds, or that it does not exist,
-    /// so that it is listed no more. Answers whether it exists.
+    /// Counts what a container holds, puts its counters right if they are not, and tells its
+    /// account: what it holds, or that it does not exist, so that it is listed no more. Answers
+    /// whether it exists.
     pub async fn refresh_container(
         &self,
         account: &AccountName,
         container: &ContainerName,
+    ) -> Result<bool, Error> {
+        self.tell(account, container, true).await
+    }
+
+    async fn tell(
+        &self,
+        account: &AccountName,
+        container: &ContainerName,
+        recount: bool,
     ) -> Result<bool, Error> {
         let place = self.place(account, container);
         let request = v1::RefreshContainerRequest {
             request_id: place.metadata.request_id(),
             account: account.to_string(),
             container: container.to_string(),
+            recount,
         };
         let (metadata, route) = (&place.metadata, place.route());
         let answer =
@@ -51,8 +62,8 @@ impl Client {
         Ok(answer.exists)
     }
 
-    /// Brings the counters of an account up to date: refreshes every container that it lists,
-    /// and sums them up anew.
+    /// Brings the counters of an account up to date: has every container that it lists tell its
+    /// own, and sums them up anew.
     pub async fn refresh_account(&self, account: &AccountName) -> Result<(), Error> {
         let mut next = Some((String::new(), None));
         while let Some(from) = next {
@@ -63,7 +74,7 @@ impl Client {
             });
             let refresh = |name: ContainerName| {
                 let (client, account) = (self.clone(), account.clone());
-                async move { client.refresh_container(&account, &name).await.map(drop) }
+                async move { client.tell(&account, &name, false).await.map(drop) }
             };
             let refreshing = stream::iter(names).map(refresh);
             refreshing.buffer_unordered(REFRESHED_AT_ONCE).try_collect::<()>().await?;

@@ -2,13 +2,14 @@
 
 use crate::{
     call::Call,
-    limits, object,
-    object::Names,
+    limits,
+    object::{self, Names, Place},
     path::{Account, container_name, escape, object_name, unescape},
     refusal::{Outcome, Refusal},
     report::{self, Report, line},
+    versions::Named,
 };
-use client::{ContainerName, Error, ObjectName};
+use client::{ContainerName, ObjectName};
 use futures::StreamExt;
 use http::{Method, StatusCode};
 
@@ -202,11 +203,7 @@ impl<'a> Deleter<'a> {
             }
             Err(refusal) => Err(refusal),
         };
-        match done {
-            Ok(()) => self.deleted += 1,
-            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => self.missing += 1,
-            Err(refusal) => self.failed(path, refusal.status),
-        }
+        self.note(path, done);
     }
 
     /// Takes note of something that could not be deleted.
@@ -231,34 +228,65 @@ impl<'a> Deleter<'a> {
     /// Deletes what waits.
     async fn flush(&mut self) {
         let Some((account, container, objects)) = self.batch.take() else { return };
-        let call = self.call;
-        let may = call.authorize_for(&Method::DELETE, &account, Some(&container), true).await;
-        let names = objects.iter().map(|(_, object)| object.clone()).collect::<Vec<_>>();
-        let outcomes = match may {
-            Ok(_) => {
-                let client = &call.gateway.client;
-                client.delete_objects(&account.name, &container, names).await.map_err(Refusal::from)
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match outcomes {
+        let (paths, names): (Vec<_>, Vec<_>) = objects.into_iter().unzip();
+        match self.delete_all(&account, &container, names).await {
             Ok(outcomes) => {
-                for ((path, _), (_, outcome)) in objects.into_iter().zip(outcomes) {
-                    match outcome {
-                        Ok(_) => self.deleted += 1,
-                        Err(Error::NoSuchObject(_)) => self.missing += 1,
-                        Err(error) => self.failed(&path, Refusal::from(error).status),
-                    }
+                for (path, outcome) in paths.iter().zip(outcomes) {
+                    self.note(path, outcome);
                 }
-            }
-            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
-                self.missing += objects.len() as u64;
             }
             Err(refusal) => {
-                for (path, _) in objects {
-                    self.failed(&path, refusal.status);
+                for path in &paths {
+                    self.note(path, Err(refusal.clone()));
                 }
             }
+        }
+    }
+
+    /// Deletes objects of a container: all at once where nothing is kept of them, each as by a
+    /// request of its own otherwise.
+    async fn delete_all(
+        &self,
+        account: &Account,
+        container: &ContainerName,
+        names: Vec<ObjectName>,
+    ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+        let (call, client) = (self.call, &self.call.gateway.client);
+        call.authorize_for(&Method::DELETE, account, Some(container), true).await?;
+        let found = call.container_for_write(account, container).await?;
+        if object::deletes_plainly(&found) {
+            let done = client.delete_objects(&account.name, container, names).await?;
+            return Ok(done.into_iter().map(|(_, done)| Ok(done.map(drop)?)).collect());
+        }
+        let mut outcomes = Vec::with_capacity(names.len());
+        for object in &names {
+            let place = Place { account, container, object, version: None };
+            let done = object::remove(call, &found, place, Named::Latest).await;
+            outcomes.push(done.map(drop));
+        }
+        Ok(outcomes)
+    }
+
+    /// Deletes one version of an object, or its latest, now.
+    pub async fn version(&mut self, path: &str, names: &Names, named: Named) {
+        self.flush().await;
+        let Names { account, container, .. } = names;
+        let call = self.call;
+        let done = async {
+            call.authorize_for(&Method::DELETE, account, Some(container), true).await?;
+            let found = call.container_for_write(account, container).await?;
+            object::remove(call, &found, names.place(), named).await
+        };
+        let done = done.await.map(drop);
+        self.note(path, done);
+    }
+
+    /// Takes note of what became of an object.
+    fn note(&mut self, path: &str, outcome: Result<(), Refusal>) {
+        match outcome {
+            Ok(()) => self.deleted += 1,
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => self.missing += 1,
+            Err(refusal) => self.failed(path, refusal.status),
         }
     }
 

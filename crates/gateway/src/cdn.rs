@@ -305,14 +305,7 @@ async fn list(call: &Call) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, text) in pairs {
-            metadata::set(&mut headers, name, text);
-        }
-        headers
-    }
+    use crate::metadata::headers;
 
     #[test]
     fn what_an_owner_says_is_kept_until_it_says_otherwise() {

@@ -4,7 +4,7 @@ use crate::{
     acl,
     authorize::{Authority, READ_ACL, WRITE_ACL},
     call::Call,
-    history,
+    current, history,
     listing::{Form, Row, Wanted, needs_properties, object_row, render, version_row},
     metadata::{self, Changes, Subject},
     quota,
@@ -12,11 +12,9 @@ use crate::{
     time,
     versions::{self, State},
 };
-use client::{
-    Container, ListedName, Listing, ObjectEntry, ObjectName, PolicyName, Version, Versioning,
-};
+use client::{Container, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 use transport::{Body, full_body};
 
 /// What only owners see and set of a container, in the gateway's own metadata.
@@ -126,11 +124,14 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
 
 /// The entries of a container that are wanted.
 pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Row>, Refusal> {
-    let account = &call.target.account;
+    let (account, container) = (&call.target.account, call.container()?);
     let row = |entry: &ObjectEntry| match versions {
         true => version_row(entry, account),
-        false => object_row(entry, account),
+        false => object_row(entry, account, container),
     };
+    // Which of them are versions stands in what most listings do without.
+    let found = call.gateway.container(&account.name, container).await?;
+    let kept = found.is_some_and(|found| State::of(&found) != State::Never);
     let after = call.query.filled("version_marker").filter(|_| versions);
     let after = after
         .map(|text| {
@@ -142,7 +143,7 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
     while rows.len() < wanted.limit as usize {
         let limit = wanted.limit - rows.len() as u32;
         let query = |properties| page(call, wanted, limit, &next, versions, properties);
-        let mut page = query(versions).await?;
+        let mut page = query(versions || kept).await?;
         // Where links lead stands in what most listings do without.
         let lacks = |item: &ListedName<ObjectEntry>| match item {
             ListedName::Entry(entry) => needs_properties(entry),
@@ -151,11 +152,12 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
         if page.items.iter().any(lacks) {
             page = query(true).await?;
         }
-        let hidden: HashSet<_> = page.items.iter().filter_map(hides).collect();
-        for item in page.items {
+        let items = match versions {
+            true => current::seen(call, page.items).await?,
+            false => page.items,
+        };
+        for item in items {
             match item {
-                ListedName::Entry(entry)
-                    if hidden.contains(&(entry.name.clone(), entry.version)) => {}
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
                 }
                 ListedName::Entry(entry) => rows.push(row(&entry)),
@@ -171,24 +173,15 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
     Ok(rows)
 }
 
-/// The delete marker above a version that nobody asked for.
-fn hides(item: &ListedName<ObjectEntry>) -> Option<(ObjectName, Version)> {
-    let ListedName::Entry(entry) = item else { return None };
-    Some((entry.name.clone(), versions::hidden_by(entry.properties.as_ref()?)?))
-}
-
 /// The entry of just this name, if there is one: below a path, the objects that stand for
 /// directories are listed.
 async fn named(call: &Call, name: &str) -> Result<Option<Row>, Refusal> {
-    let client = &call.gateway.client;
-    let list = client
-        .list_objects(call.account(), call.container()?)
-        .prefix(name)
-        .limit(1)
-        .properties(true);
+    let (client, container) = (&call.gateway.client, call.container()?);
+    let list =
+        client.list_objects(call.account(), container).prefix(name).limit(1).properties(true);
     Ok(list.await?.items.into_iter().find_map(|item| match item {
         ListedName::Entry(entry) if entry.name.as_str() == name => {
-            Some(object_row(&entry, &call.target.account))
+            Some(object_row(&entry, &call.target.account, container))
         }
         _ => None,
     }))

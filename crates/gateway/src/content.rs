@@ -21,7 +21,8 @@ pub type Flow = BoxStream<'static, Result<Bytes, Refusal>>;
 
 /// Where the bytes come from.
 pub trait Origin: Send + Sync {
-    /// Starts to read a part, which lies within the content and is not empty.
+    /// Starts to read a part, which lies within the content and is not empty. What is open-ended
+    /// is read to its end by a part that ends at `u64::MAX`.
     ///
     /// # Errors
     /// As reading an object.
@@ -51,6 +52,8 @@ pub struct Content {
     pub headers: HeaderMap,
     /// Bytes.
     pub size: u64,
+    /// Whether there are more, nobody knows how many: it is read to `u64::MAX` then.
+    pub open_ended: bool,
     /// Its entity tag, without quotes.
     pub etag: Option<String>,
     /// When it was changed, in microseconds since 1970.
@@ -63,7 +66,7 @@ pub struct Content {
 
 /// Answers a GET or HEAD of a content.
 pub async fn answer(call: &Call, content: Content) -> Outcome {
-    let Content { mut headers, size, etag, modified, in_parts, origin } = content;
+    let Content { mut headers, size, open_ended, etag, modified, in_parts, origin } = content;
     let seconds = modified.div_ceil(1_000_000);
     metadata::set(&mut headers, "last-modified", &time::http_seconds(seconds));
     metadata::set(&mut headers, "accept-ranges", "bytes");
@@ -85,13 +88,20 @@ pub async fn answer(call: &Call, content: Content) -> Outcome {
     }
     let asked = call.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let asked = asked.filter(|_| condition::ranges_stand(&call.headers, &tag, seconds));
-    let asked = if call.method == Method::HEAD { Asked::All } else { range::asked(asked, size) };
+    let asked = match call.method {
+        Method::HEAD => Asked::All,
+        _ if open_ended => range::within(asked, size),
+        _ => range::asked(asked, size),
+    };
     let asked = match asked {
         Asked::Parts(parts) if parts.len() > 1 && !in_parts => Asked::All,
         asked => asked,
     };
     let (status, length, body) = match (origin, asked) {
         (None, _) => (StatusCode::OK, size, full_body("")),
+        (Some(origin), Asked::All) if open_ended => {
+            (StatusCode::OK, size, flowing(origin.read(0..u64::MAX)?).await?)
+        }
         (Some(_), Asked::Unsatisfiable) => {
             let mut response = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE).into_response();
             headers.remove(header::CONTENT_TYPE);
@@ -104,7 +114,8 @@ pub async fn answer(call: &Call, content: Content) -> Outcome {
         (Some(origin), Asked::Parts(parts)) if parts.len() == 1 => {
             let part = parts[0].clone();
             let (first, last) = (part.start, part.end - 1);
-            metadata::set(&mut headers, "content-range", &format!("bytes {first}-{last}/{size}"));
+            let of = if open_ended { "*".to_owned() } else { size.to_string() };
+            metadata::set(&mut headers, "content-range", &format!("bytes {first}-{last}/{of}"));
             let length = part.end - part.start;
             (StatusCode::PARTIAL_CONTENT, length, flowing(origin.read(part)?).await?)
         }
@@ -117,7 +128,9 @@ pub async fn answer(call: &Call, content: Content) -> Outcome {
             (StatusCode::PARTIAL_CONTENT, length, flowing(several.flow(origin)).await?)
         }
     };
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if !open_ended || status == StatusCode::PARTIAL_CONTENT {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     // Said to who asks: a connection of HTTP/1.1 is kept anyway.
     if call.header("connection").is_some_and(|said| said.eq_ignore_ascii_case("keep-alive")) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));

@@ -4,6 +4,7 @@ use crate::{
     call::Call,
     condition,
     container::empty,
+    current,
     dlo::Manifest,
     expiry, history,
     listing::Listed,
@@ -79,18 +80,13 @@ fn named_account(call: &Call, header: &str) -> Result<Account, Refusal> {
 }
 
 async fn copy(call: &Call, from: Names) -> Outcome {
-    let own = &call.target.account;
     let authority =
         call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
-    let same_place = from.account == *own;
     let source = Place {
         account: &from.account,
         container: &from.container,
         object: &from.object,
-        version: match versions::named(call, authority).await? {
-            versions::Named::Exactly(version) if same_place => Some(version),
-            _ => None,
-        },
+        version: versions::named(call, &from, authority).await?.exactly(),
     };
     let how =
         How { manifests: !call.wants_manifest(), links: !call.wants_link(), ..How::default() };
@@ -102,6 +98,10 @@ async fn copy(call: &Call, from: Names) -> Outcome {
     let seconds = modified.div_ceil(1_000_000);
     if let Some(status) = condition::outcome(&call.headers, etag.unwrap_or_default(), seconds) {
         return Err(Refusal::new(status));
+    }
+    if found.content.open_ended {
+        let text = "The source has more segments than a copy can tell the size of.";
+        return Err(Refusal::says(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
@@ -198,6 +198,7 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
         let replaced = versions::replaced(call, state, place).await?;
         let mut properties = properties.clone();
         versions::mark(state, &mut properties);
+        let ends = delete_at.filter(|_| state == State::Enabled);
         let link = call
             .gateway
             .client
@@ -206,12 +207,15 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
             .to(&place.account.name, place.container, place.object)
             .autocreate(false)
             .mime_type(mime_type.clone())
-            .delete_at(delete_at)
+            .delete_at(delete_at.filter(|_| ends.is_none()))
             .replace_properties(properties);
         match link.await {
             Ok(linked) => {
                 if let Some(version) = replaced {
                     versions::remove(call, place, version).await?;
+                }
+                if ends.is_some() {
+                    current::expire(call, place, linked.version, ends).await?;
                 }
                 let mut response = empty(StatusCode::CREATED);
                 let headers = response.headers_mut();

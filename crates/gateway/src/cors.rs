@@ -151,6 +151,7 @@ fn expose(settings: &Settings, origin: &str, answer: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::headers;
 
     fn container(origins: &str) -> Settings {
         Settings {
@@ -158,14 +159,6 @@ mod tests {
             exposed: Some("X-Foo  x-bar".to_owned()),
             max_age: Some("7".to_owned()),
         }
-    }
-
-    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, text) in pairs {
-            metadata::set(&mut headers, name, text);
-        }
-        headers
     }
 
     #[test]

@@ -2,17 +2,19 @@
 
 use crate::{
     authorize::authorize,
-    content::Content,
-    limits, metadata,
-    object::{Names, shown},
-    path::{Account, container_name, escape, unescape},
+    content::{Content, Flow, Origin},
+    current, limits, metadata,
+    object::{Names, Place, shown},
+    path::{Account, container_name, unescape},
     reader::{How, Reader},
     refusal::Refusal,
     segments::{Segment, Segments},
 };
-use client::{ContainerName, ListedName, Object, ObjectEntry, Properties};
-use http::{HeaderMap, Method, StatusCode};
+use client::{ContainerName, ListedName, Object, ObjectEntry, ObjectName, Properties, Version};
+use futures::{StreamExt, TryStreamExt, stream};
+use http::{HeaderMap, Method};
 use md5::{Digest, Md5};
+use std::ops::Range;
 
 /// The header that names the segments, and what it is kept as.
 const HEADER: &str = "x-object-manifest";
@@ -61,7 +63,8 @@ pub fn check(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// What a manifest stands for, as something to be read. The segments are those that are there
-/// now, if the caller may list them.
+/// now, if the caller may list them. Of more than a page of them neither bytes nor an entity tag
+/// are known before they are read.
 pub async fn content(
     reader: &Reader,
     account: &Account,
@@ -73,77 +76,195 @@ pub async fn content(
     let container = Some(&manifest.container);
     let (method, referrer) = (&Method::GET, referrer.as_deref());
     authorize(gateway, caller, referrer, method, account, container, false).await?;
-    let entries = list(reader, account, &manifest).await?;
-    let mut hash = Md5::new();
-    for md5 in entries.iter().filter_map(|entry| entry.md5) {
-        hash.update(hex::encode(md5));
-    }
-    let etag = hex::encode(hash.finalize());
-    let mut headers = shown(object);
-    metadata::set(&mut headers, "etag", &format!("\"{etag}\""));
-    let modified = entries.iter().map(|entry| entry.modified).max();
-    let segments = entries.into_iter().map(|entry| Segment::Part {
-        named: Names {
-            account: account.clone(),
-            container: manifest.container.clone(),
-            object: entry.name,
-        },
-        etag: entry.md5.map(hex::encode).unwrap_or_default(),
-        size: entry.size,
-        range: 0..entry.size,
-    });
     // Manifests among the segments are segments themselves.
     let inside = How { manifests: false, depth: how.depth + 1, ..How::default() };
-    let segments = Segments::new(reader.clone(), inside, segments.collect())?;
+    let (reader, account) = (reader.clone(), account.clone());
+    let pages = Pages { reader, account, manifest, inside };
+    let (segments, next) = pages.page(None).await?;
+    let mut headers = shown(object);
+    let mut hash = Md5::new();
+    for segment in &segments {
+        hash.update(&segment.etag);
+    }
+    let etag = next.is_none().then(|| hex::encode(hash.finalize()));
+    if let Some(etag) = &etag {
+        metadata::set(&mut headers, "etag", &format!("\"{etag}\""));
+    }
+    let modified = segments.iter().map(|segment| segment.modified).max();
+    let first = pages.read_as_one(segments)?;
+    let (size, open_ended) = (first.size(), next.is_some());
+    let origin: Box<dyn Origin> = match next {
+        None => Box::new(first),
+        Some(next) => Box::new(Paged { first, pages, next }),
+    };
     Ok(Content {
         headers,
-        size: segments.size(),
-        etag: Some(etag),
+        size,
+        open_ended,
+        etag,
         modified: modified.unwrap_or(object.entry.modified),
         in_parts: false,
-        origin: if how.body { Some(Box::new(segments)) } else { None },
+        origin: Some(origin).filter(|_| how.body),
     })
 }
 
-async fn list(
-    reader: &Reader,
-    account: &Account,
-    manifest: &Manifest,
-) -> Result<Vec<ObjectEntry>, Refusal> {
-    let client = &reader.gateway.client;
-    let (mut entries, mut next) = (Vec::new(), None);
-    loop {
-        let mut query = client
-            .list_objects(&account.name, &manifest.container)
-            .prefix(&manifest.prefix)
-            .limit(limits::LISTING);
-        if let Some(next) = next.take() {
-            query = query.resume(next);
-        }
-        let page = query.await?;
-        entries.extend(page.items.into_iter().filter_map(|item| match item {
-            ListedName::Entry(entry) => Some(entry),
-            ListedName::Prefix(_) => None,
-        }));
-        if entries.len() > limits::DYNAMIC_SEGMENTS {
-            let text = format!(
-                "More than {} objects begin with {}/{}",
-                limits::DYNAMIC_SEGMENTS,
-                escape(manifest.container.as_str()),
-                escape(&manifest.prefix)
-            );
-            return Err(Refusal::says(StatusCode::CONFLICT, text));
-        }
-        next = page.next;
-        if next.is_none() {
-            return Ok(entries);
+/// Where a listing goes on.
+type Next = (String, Option<Version>);
+
+/// A segment as a listing has it.
+struct Listed {
+    object: ObjectName,
+    etag: String,
+    size: u64,
+    modified: u64,
+}
+
+/// The segments of a manifest, a page after the other.
+#[derive(Clone)]
+struct Pages {
+    reader: Reader,
+    account: Account,
+    manifest: Manifest,
+    /// How segments are read.
+    inside: How,
+}
+
+impl Pages {
+    /// As many segments as a listing of Swift has on a page, from `next` on; and where it goes on.
+    async fn page(&self, mut next: Option<Next>) -> Result<(Vec<Listed>, Option<Next>), Refusal> {
+        let client = &self.reader.gateway.client;
+        let mut segments = Vec::new();
+        loop {
+            let mut query = client
+                .list_objects(&self.account.name, &self.manifest.container)
+                .prefix(&self.manifest.prefix)
+                .limit(limits::LISTING - segments.len() as u32);
+            if let Some(next) = next.take() {
+                query = query.resume(next);
+            }
+            let page = query.await?;
+            for item in page.items {
+                if let ListedName::Entry(entry) = item {
+                    segments.push(self.listed(entry).await?);
+                }
+            }
+            next = page.next;
+            if next.is_none() || segments.len() >= limits::LISTING as usize {
+                return Ok((segments, next));
+            }
         }
     }
+
+    async fn listed(&self, mut entry: ObjectEntry) -> Result<Listed, Refusal> {
+        if current::pointed(&entry).is_some() {
+            let container = &self.manifest.container;
+            let place =
+                Place { account: &self.account, container, object: &entry.name, version: None };
+            entry = self.reader.gateway.head_of(place).await?.entry;
+        }
+        let etag = entry.md5.map(hex::encode).unwrap_or_default();
+        let ObjectEntry { name: object, size, modified, .. } = entry;
+        Ok(Listed { object, etag, size, modified })
+    }
+
+    fn read_as_one(&self, segments: Vec<Listed>) -> Result<Segments, Refusal> {
+        let segments =
+            segments.into_iter().map(|Listed { object, etag, size, .. }| Segment::Part {
+                named: Names {
+                    account: self.account.clone(),
+                    container: self.manifest.container.clone(),
+                    object,
+                },
+                etag,
+                size,
+                range: 0..size,
+            });
+        Segments::new(self.reader.clone(), self.inside, segments.collect())
+    }
+}
+
+/// More segments than a page has: the first page, and those that are listed when it was read.
+struct Paged {
+    first: Segments,
+    pages: Pages,
+    next: Next,
+}
+
+impl Origin for Paged {
+    fn read(&self, range: Range<u64>) -> Result<Flow, Refusal> {
+        let known = self.first.size();
+        if range.end <= known {
+            return self.first.read(range);
+        }
+        let pages = self.pages.clone();
+        let rest = one_after_the_other(self.next.clone(), move |next| {
+            let pages = pages.clone();
+            async move {
+                let (segments, next) = pages.page(Some(next)).await?;
+                let segments = pages.read_as_one(segments)?;
+                Ok((segments.read(0..segments.size())?, next))
+            }
+        });
+        Ok(self.first.read(range.start.min(known)..known)?.chain(rest).boxed())
+    }
+}
+
+/// The bytes of pages, each of which is looked for when those of the one before it have gone.
+fn one_after_the_other<F>(first: Next, page: impl Fn(Next) -> F + Send + 'static) -> Flow
+where
+    F: Future<Output = Result<(Flow, Option<Next>), Refusal>> + Send + 'static,
+{
+    let pages = stream::try_unfold(Some(first), move |next| {
+        let page = next.map(&page);
+        async move {
+            match page {
+                Some(page) => page.await.map(Some),
+                None => Ok(None),
+            }
+        }
+    });
+    pages.try_flatten().boxed()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use std::sync::{Arc, atomic::AtomicUsize, atomic::Ordering::Relaxed};
+
+    /// Pages of three bytes each, the last of which fails if `fails`; and how many were asked for.
+    fn pages(count: usize, fails: bool) -> (Flow, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let flow = one_after_the_other(("0".to_owned(), None), move |(at, _)| {
+            counter.fetch_add(1, Relaxed);
+            async move {
+                let at: usize = at.parse().unwrap();
+                let last = at + 1 == count;
+                if last && fails {
+                    return Err(Refusal::not_found());
+                }
+                let bytes = (0..3).map(move |n| Ok(Bytes::from(vec![(3 * at + n) as u8])));
+                let next = (!last).then(|| ((at + 1).to_string(), None));
+                Ok((stream::iter(bytes).boxed(), next))
+            }
+        });
+        (flow, asked)
+    }
+
+    #[tokio::test]
+    async fn pages_are_read_one_after_the_other_and_none_ahead() {
+        let (mut flow, asked) = pages(4, false);
+        for byte in 0..12_u8 {
+            assert_eq!(flow.try_next().await.unwrap().unwrap()[..], [byte]);
+            assert_eq!(asked.load(Relaxed), usize::from(byte) / 3 + 1);
+        }
+        assert!(flow.try_next().await.unwrap().is_none());
+        // What fails later is no end.
+        let (flow, _) = pages(4, true);
+        let read: Vec<_> = flow.collect().await;
+        assert!(read.len() == 10 && read[..9].iter().all(Result::is_ok) && read[9].is_err());
+    }
 
     #[test]
     fn a_manifest_names_a_container_and_a_prefix() {

@@ -80,7 +80,8 @@ fn say(done: &Done, redirect: Option<&str>) -> Response<Body> {
     let redirect = redirect.filter(|url| !url.is_empty());
     let location = redirect.map(|url| {
         let joint = if url.contains('?') { '&' } else { '?' };
-        let message = utf8_percent_encode(message, NON_ALPHANUMERIC);
+        let message = message.to_lowercase();
+        let message = utf8_percent_encode(&message, NON_ALPHANUMERIC);
         format!("{url}{joint}status={}&message={message}", status.as_u16())
     });
     let location = location.filter(|url| metadata::value(url).is_some());
@@ -323,7 +324,7 @@ mod tests {
         let done = Done { status: StatusCode::BAD_REQUEST, message: "No Files" };
         let sent = say(&done, Some("http://h/p?a=b"));
         assert_eq!(sent.status(), StatusCode::SEE_OTHER);
-        assert_eq!(sent.headers()["location"], "http://h/p?a=b&status=400&message=No%20Files");
+        assert_eq!(sent.headers()["location"], "http://h/p?a=b&status=400&message=no%20files");
         assert_eq!(say(&done, Some("")).status(), StatusCode::BAD_REQUEST);
         assert_eq!(say(&done, Some("http://h\r\nX: y")).status(), StatusCode::BAD_REQUEST);
     }

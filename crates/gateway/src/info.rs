@@ -62,7 +62,7 @@ pub async fn answer(gateway: &Gateway) -> Outcome {
             "max_containers_per_extraction": limits::BULK_CONTAINERS,
             "max_failed_extractions": limits::BULK_FAILURES,
         },
-        "dlo": { "max_segments": limits::DYNAMIC_SEGMENTS },
+        "dlo": {},
         "symlink": { "symloop_max": symlink::MOST, "static_links": true },
         "slo": {
             "allow_async_delete": false,

@@ -26,8 +26,6 @@ pub const LISTING: u32 = 10_000;
 pub const MANIFEST_SEGMENTS: usize = 1000;
 /// The largest manifest of a static large object, in bytes.
 pub const MANIFEST_BYTES: usize = 8 * 1024 * 1024;
-/// The most objects that make a dynamic large object.
-pub const DYNAMIC_SEGMENTS: usize = 10_000;
 /// The most things that one request deletes.
 pub const BULK_DELETES: usize = 10_000;
 /// The most containers that one archive makes.

@@ -1,7 +1,14 @@
 //! Listings of accounts and containers: what is asked for, and how it is shown.
 
-use crate::{limits, path::Account, query::Query, refusal::Refusal, symlink::Link, time, versions};
-use client::{ContainerEntry, ObjectEntry};
+use crate::{
+    limits,
+    path::{Account, escape},
+    query::Query,
+    refusal::Refusal,
+    symlink::Link,
+    time, versions,
+};
+use client::{ContainerEntry, ContainerName, ObjectEntry, Version};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -183,16 +190,27 @@ pub fn needs_properties(entry: &ObjectEntry) -> bool {
     entry.properties.is_none() && Listed::of(&entry.mime_type).link
 }
 
-/// An object in its container's listing; `account` is the container's.
-pub fn object_row(entry: &ObjectEntry, account: &Account) -> Row {
-    Row::Entry("object", entry.name.to_string(), object_members(entry, account))
+/// An object in the listing of its container.
+pub fn object_row(entry: &ObjectEntry, account: &Account, container: &ContainerName) -> Row {
+    let mut shown = object_members(entry, account);
+    let current = Listed::of(&entry.mime_type).current.map(|(version, _)| version);
+    let is_marked = entry.properties.as_ref().is_some_and(versions::is_marked);
+    if let Some(version) = current.or(is_marked.then_some(entry.version)) {
+        let (account, id) = (escape(&account.to_string()), time::swift(version.0));
+        let (container, object) = (escape(container.as_str()), escape(entry.name.as_str()));
+        let path = format!("/v1/{account}/{container}/{object}?version-id={id}");
+        shown.insert("symlink_path".into(), path.into());
+        shown.insert("version_symlink".into(), true.into());
+    }
+    Row::Entry("object", entry.name.to_string(), shown)
 }
 
 fn object_members(entry: &ObjectEntry, account: &Account) -> Map<String, Value> {
     let listed = Listed::of(&entry.mime_type);
     let mut shown = Map::new();
     shown.insert("name".into(), entry.name.as_str().into());
-    shown.insert("hash".into(), entry.md5.map(hex::encode).unwrap_or_default().into());
+    let md5 = listed.current.map_or(entry.md5, |(_, md5)| md5);
+    shown.insert("hash".into(), md5.map(hex::encode).unwrap_or_default().into());
     shown.insert("bytes".into(), listed.bytes.unwrap_or(entry.size).into());
     shown.insert("content_type".into(), listed.mime_type.into());
     shown.insert("last_modified".into(), time::iso(entry.modified).into());
@@ -239,12 +257,14 @@ pub struct Listed<'a> {
     pub slo_etag: Option<&'a str>,
     /// Whether it is a symbolic link: where it leads is too long for here.
     pub link: bool,
+    /// The version that it makes current, which has a content, and the MD5 of that.
+    pub current: Option<(Version, Option<[u8; 16]>)>,
 }
 
 impl<'a> Listed<'a> {
     /// Takes a media type apart.
     pub fn of(kept: &'a str) -> Self {
-        let ours = [";swift_bytes=", ";swift_etag=", ";swift_link="];
+        let ours = [";swift_bytes=", ";swift_etag=", ";swift_link=", ";swift_version="];
         let (mime_type, parameters) = match ours.iter().filter_map(|name| kept.find(name)).min() {
             Some(at) => kept.split_at(at),
             None => (kept, ""),
@@ -255,6 +275,7 @@ impl<'a> Listed<'a> {
                 Some(("swift_bytes", bytes)) => listed.bytes = bytes.parse().ok(),
                 Some(("swift_etag", etag)) => listed.slo_etag = Some(etag),
                 Some(("swift_link", "")) => listed.link = true,
+                Some(("swift_version", text)) => listed.current = current(text),
                 _ => {}
             }
         }
@@ -273,8 +294,19 @@ impl<'a> Listed<'a> {
         if self.link {
             kept.push_str(";swift_link=");
         }
+        if let Some((version, md5)) = self.current {
+            let md5 = md5.map(hex::encode).unwrap_or_default();
+            let _ = write!(kept, ";swift_version={}.{md5}", version.0);
+        }
         kept
     }
+}
+
+fn current(text: &str) -> Option<(Version, Option<[u8; 16]>)> {
+    let (version, md5) = text.split_once('.')?;
+    let mut bytes = [0; 16];
+    let md5 = hex::decode_to_slice(md5, &mut bytes).is_ok().then_some(bytes);
+    Some((Version(version.parse().ok()?), md5))
 }
 
 /// Writes a listing: `kind` is what it is of, `name` its name.
@@ -393,8 +425,11 @@ mod tests {
             bytes: Some(7),
             slo_etag: Some("ab"),
             link: true,
+            current: Some((Version(1_795_283_017_123_450), Some([7; 16]))),
         };
         assert_eq!(Listed::of(&listed.kept()), listed);
+        let unknown = Listed { current: Some((Version(10), None)), ..listed };
+        assert_eq!(Listed::of(&unknown.kept()), unknown);
         let plain = "text/plain; charset=utf-8";
         assert_eq!(Listed::of(plain), Listed { mime_type: plain, ..Listed::default() });
         assert_eq!(Listed::of(plain).kept(), plain);

@@ -242,17 +242,19 @@ pub fn show_object(headers: &mut HeaderMap, properties: &Properties) {
     }
 }
 
+/// The headers of a request, in tests.
+#[cfg(test)]
+pub fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, text) in pairs {
+        set(&mut headers, name, text);
+    }
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, text) in pairs {
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value(text).unwrap());
-        }
-        headers
-    }
 
     #[test]
     fn metadata_is_set_and_removed_as_in_swift() {

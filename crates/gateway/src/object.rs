@@ -3,7 +3,7 @@
 use crate::{
     call::Call,
     container::empty,
-    content, copy, dlo, expiry,
+    content, copy, current, dlo, expiry,
     gateway::Inner,
     history::{self, Archive},
     listing::Listed,
@@ -40,7 +40,7 @@ pub async fn answer(mut call: Call) -> Outcome {
         return copy::to_here(&mut call).await;
     }
     let authority = call.authorize().await?;
-    let named = versions::named(&call, authority).await?;
+    let named = versions::named(&call, &call.names()?, authority).await?;
     match call.method.as_str() {
         "GET" | "HEAD" => get(&call, named).await,
         "PUT" if call.query.get("multipart-manifest") == Some("put") => slo::put(call).await,
@@ -48,7 +48,7 @@ pub async fn answer(mut call: Call) -> Outcome {
         "PUT" => put(&mut call, named).await,
         "POST" => post(&call).await,
         "DELETE" if call.query.get("multipart-manifest") == Some("delete") => {
-            slo::delete(call).await
+            slo::delete(call, named).await
         }
         "DELETE" => delete(&call, named).await,
         _ => {
@@ -145,25 +145,37 @@ impl Inner {
         }
         let object = show.await?;
         check_alive(&object, place)?;
-        Ok(object)
+        let Some(version) = current::pointed(&object.entry) else { return Ok(object) };
+        let show = client.show_object(&place.account.name, place.container, place.object);
+        let mut current = show.version(version).await?;
+        current.entry.delete_at = object.entry.delete_at;
+        Ok(current)
     }
 
     /// An object to be read; 404 for what has expired.
-    pub async fn open(&self, place: Place<'_>) -> Result<OpenObject, Refusal> {
+    pub async fn open(&self, place: Place<'_>) -> Result<(Object, OpenObject), Refusal> {
         let client = &self.client;
-        let mut get = client.get_object(&place.account.name, place.container, place.object);
-        if let Some(version) = place.version {
-            get = get.version(version);
-        }
-        let opened = get.open().await?;
-        check_alive(opened.object(), place)?;
-        Ok(opened)
+        let get = || client.get_object(&place.account.name, place.container, place.object);
+        let opened = match place.version {
+            Some(version) => get().version(version).open().await?,
+            None => get().open().await?,
+        };
+        let object = opened.object().clone();
+        check_alive(&object, place)?;
+        let Some(version) = current::pointed(&object.entry) else { return Ok((object, opened)) };
+        let opened = get().version(version).open().await?;
+        let mut current = opened.object().clone();
+        current.entry.delete_at = object.entry.delete_at;
+        Ok((current, opened))
     }
 }
 
 /// Refuses what is not there for readers: delete markers, and what has expired.
 fn check_alive(object: &Object, place: Place<'_>) -> Result<(), Refusal> {
     let entry = &object.entry;
+    if place.version.is_some() && !current::is_seen(entry) {
+        return Err(Refusal::not_found());
+    }
     if entry.marker && place.version.is_some() {
         return Err(versions::marker(entry.version));
     }
@@ -199,10 +211,7 @@ pub fn etag(object: &Object) -> Option<String> {
 }
 
 async fn get(call: &Call, named: Named) -> Outcome {
-    let mut place = call.place()?;
-    if let Named::Exactly(version) = named {
-        place.version = Some(version);
-    }
+    let place = Place { version: named.exactly(), ..call.place()? };
     let how = How {
         body: call.method == Method::GET,
         manifests: !call.wants_manifest(),
@@ -270,7 +279,8 @@ async fn put(call: &mut Call, named: Named) -> Outcome {
     dlo::check(&call.headers)?;
     let container = call.container_for_write(&call.target.account, call.container()?).await?;
     if let Named::Exactly(version) = named {
-        return versions::restore(call, State::of(&container), version).await;
+        quota::check_upload(call, &call.target.account, &container, Some(0)).await?;
+        return current::restore(call, version).await;
     }
     let bytes = announced(call)?;
     let object = call.object()?.clone();
@@ -327,7 +337,9 @@ pub async fn store(
         .mime_type(mime_type)
         .properties(properties)
         .precondition(precondition);
-    if let Some(at) = delete_at {
+    // A version of its own stays; that it is current is what ends.
+    let ends = delete_at.filter(|_| state == State::Enabled);
+    if let Some(at) = delete_at.filter(|_| ends.is_none()) {
         put = put.delete_at(at);
     }
     if let Some(bytes) = bytes {
@@ -339,6 +351,9 @@ pub async fn store(
     let stored = put.await?;
     if let Some(version) = replaced {
         versions::remove(call, place, version).await?;
+    }
+    if ends.is_some() {
+        current::expire(call, place, stored.version, ends).await?;
     }
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
@@ -381,6 +396,7 @@ async fn post(call: &Call) -> Outcome {
     let delete_at = expiry::of(&call.headers, time::now_seconds())?;
     for _ in 0..TRIES {
         let before = call.head_of(place).await?;
+        let is_version = versions::is_versioned(&before);
         let after = metadata::of_posted_object(&call.headers, &before.properties)?;
         let said = metadata::text(&call.headers, "content-type")?.filter(|text| !text.is_empty());
         let mut update = call
@@ -391,7 +407,7 @@ async fn post(call: &Call) -> Outcome {
             .version(before.entry.version)
             .clear()
             .set_all(after)
-            .delete_at(delete_at);
+            .delete_at(delete_at.filter(|_| !is_version));
         if let Some(said) = said {
             let listed = Listed {
                 mime_type: Listed::of(said).mime_type,
@@ -403,6 +419,9 @@ async fn post(call: &Call) -> Outcome {
             Err(Error::NoSuchObject(_)) => {}
             done => {
                 done?;
+                if is_version {
+                    current::expire(call, place, before.entry.version, delete_at).await?;
+                }
                 // A link takes what is meant for it, and says where it leads.
                 return match Link::of(&before.properties) {
                     Some(link) => Err(link.redirect(place.account)),
@@ -419,19 +438,33 @@ async fn delete(call: &Call, named: Named) -> Outcome {
     let asked = call.header("x-if-delete-at").map(str::parse::<u64>).transpose();
     let asked = asked.map_err(|_| Refusal::bad("Bad X-If-Delete-At header value"))?;
     let container = call.container_for_write(place.account, place.container).await?;
-    let state = State::of(&container);
-    if let Some(archive) = Archive::of(&container) {
+    let fits = |object: &Object| asked.is_none_or(|at| object.entry.delete_at == Some(at));
+    if deletes_plainly(&container) && !fits(&call.head_of(place).await?) {
+        return Err(Refusal::new(StatusCode::PRECONDITION_FAILED));
+    }
+    remove(call, &container, place, named).await
+}
+
+/// Whether a container has its objects deleted as the store does.
+pub fn deletes_plainly(container: &Container) -> bool {
+    State::of(container) == State::Never && Archive::of(container).is_none()
+}
+
+/// Deletes an object of a container that was looked up, as its archive and its versions have it.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn remove(call: &Call, container: &Container, place: Place<'_>, named: Named) -> Outcome {
+    if let Some(archive) = Archive::of(container) {
         history::delete(call, &archive, place).await?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    if state != State::Never {
-        return versions::delete(call, state, named).await;
+    match State::of(container) {
+        State::Never => {
+            let client = &call.gateway.client;
+            client.delete_object(&place.account.name, place.container, place.object).await?;
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
+        state => current::delete(call, state, place, named).await,
     }
-    let object = call.head_of(place).await?;
-    if asked.is_some_and(|at| object.entry.delete_at != Some(at)) {
-        return Err(Refusal::new(StatusCode::PRECONDITION_FAILED));
-    }
-    let client = &call.gateway.client;
-    client.delete_object(&place.account.name, place.container, place.object).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -29,6 +29,17 @@ pub fn asked(header: Option<&str>, size: u64) -> Asked {
     Asked::Parts(parts)
 }
 
+/// Reads a `Range` header for a content with more bytes than the `known` ones: it is only heeded if
+/// it asks for one range that lies within those.
+pub fn within(header: Option<&str>, known: u64) -> Asked {
+    match header.and_then(parse).as_deref() {
+        Some([wanted @ Wanted(Some(_), Some(last))]) if *last < known => {
+            wanted.of(known).map_or(Asked::All, |part| Asked::Parts(Vec::from([part])))
+        }
+        _ => Asked::All,
+    }
+}
+
 /// One range as it was asked for: first and last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted(Option<u64>, Option<u64>);
@@ -89,6 +100,16 @@ fn is_sane(parts: &[Range<u64>]) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn of_what_has_no_known_end_only_what_is_known_is_given() {
+        let part = 2..10;
+        assert_eq!(within(Some("bytes=2-9"), 10), Asked::Parts(Vec::from([part])));
+        for header in ["bytes=2-10", "bytes=2-", "bytes=-3", "bytes=0-1,3-4", "x"] {
+            assert_eq!(within(Some(header), 10), Asked::All, "{header}");
+        }
+        assert_eq!(within(None, 10), Asked::All);
+    }
 
     #[test]
     fn ranges_mean_what_http_says() {

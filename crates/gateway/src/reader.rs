@@ -155,8 +155,8 @@ impl Reader {
     ) -> Result<(Object, Option<OpenObject>), Refusal> {
         Ok(match body {
             true => {
-                let opened = self.gateway.open(place).await?;
-                (opened.object().clone(), Some(opened))
+                let (object, opened) = self.gateway.open(place).await?;
+                (object, Some(opened))
             }
             false => (self.gateway.head_of(place).await?, None),
         })
@@ -168,6 +168,7 @@ pub fn itself(object: &Object, origin: Option<Box<dyn Origin>>) -> Content {
     Content {
         headers: shown(object),
         size: object.entry.size,
+        open_ended: false,
         etag: etag(object),
         modified: object.entry.modified,
         in_parts: true,

@@ -154,7 +154,10 @@ impl Inner {
         self.reader.may_read(&named.account, &named.container).await?;
         let content = self.reader.find(named.place(), self.how).await?.content;
         let changed = || Refusal::says(StatusCode::CONFLICT, "it was changed");
-        if content.size != size || content.etag.as_deref().unwrap_or_default() != etag {
+        if content.open_ended
+            || content.size != size
+            || content.etag.as_deref().unwrap_or_default() != etag
+        {
             return Err(changed());
         }
         content.origin.ok_or_else(changed)

@@ -7,22 +7,22 @@
 use crate::{
     authorize::Authority,
     call::Call,
-    container::empty,
     metadata,
-    object::{self, Place},
-    refusal::{Outcome, Refusal},
+    object::{Names, Place},
+    refusal::Refusal,
     time,
 };
-use client::{
-    Container, Error, ListedName, Object, ObjectEntry, Precondition, Properties, Stored, Version,
-};
+use client::{Container, Error, Object, ObjectEntry, Properties, Stored, Version};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// Where a container keeps whether its versions are enabled.
 pub const ENABLED: &str = "x-versions-enabled";
 
 /// What an object has that was written while versions were enabled.
-const VERSIONED: &str = "versioned";
+pub const VERSIONED: &str = "versioned";
+
+/// What a version has that was made current once, by another that only says so.
+pub const POINTED: &str = "pointed";
 
 /// The media type of delete markers, in listings.
 pub const DELETED: &str = "application/x-deleted;swift_versions_deleted=1";
@@ -31,7 +31,7 @@ pub const DELETED: &str = "application/x-deleted;swift_versions_deleted=1";
 pub const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 /// The id of what has no version of its own.
-const NULL: &str = "null";
+pub const NULL: &str = "null";
 
 /// Whether a container keeps versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,7 @@ pub fn is_marked(properties: &Properties) -> bool {
 
 /// Marks an object that is written while versions are enabled.
 pub fn mark(state: State, properties: &mut Properties) {
+    properties.remove(&metadata::own_key(POINTED));
     let key = metadata::own_key(VERSIONED);
     match state {
         State::Enabled => {
@@ -115,18 +116,28 @@ pub enum Named {
     Exactly(Version),
 }
 
-/// Which version a request names. Versions are the owner's business.
+impl Named {
+    /// The version, if it is a certain one.
+    pub fn exactly(self) -> Option<Version> {
+        match self {
+            Self::Exactly(version) => Some(version),
+            Self::Latest | Self::Null => None,
+        }
+    }
+}
+
+/// Which version of an object a request names. Versions are the owner's business.
 ///
 /// # Errors
 /// 400 for what is no version, or in a container without any; 403 for who is no owner.
-pub async fn named(call: &Call, authority: Authority) -> Result<Named, Refusal> {
+pub async fn named(call: &Call, of: &Names, authority: Authority) -> Result<Named, Refusal> {
     let Some(text) = call.query.get("version-id") else { return Ok(Named::Latest) };
     if call.method == http::Method::POST {
         return Err(Refusal::bad("POST to a specific version is not allowed"));
     }
-    let container = call.container_for_write(&call.target.account, call.container()?).await?;
+    let container = call.container_for_write(&of.account, &of.container).await?;
     if !authority.owner {
-        return Err(call.denied(&call.target.account));
+        return Err(call.denied(&of.account));
     }
     match text {
         NULL => Ok(Named::Null),
@@ -206,194 +217,4 @@ pub fn stored(headers: &mut HeaderMap, state: State, stored: &Stored) {
             metadata::set(headers, "x-object-version-id", &time::swift(stored.version.0));
         }
     }
-}
-
-/// `PUT ?version-id`: the version becomes the latest again.
-pub async fn restore(call: &Call, state: State, version: Version) -> Outcome {
-    if call.header("content-length").is_some_and(|length| length != "0") {
-        return Err(Refusal::bad("PUT version-id requests require a zero byte body"));
-    }
-    let place = call.place()?;
-    let before = call.head_of(Place { version: Some(version), ..place }).await?;
-    let mut properties = before.properties.clone();
-    properties.remove(&metadata::own_key(HIDDEN));
-    mark(state, &mut properties);
-    let linked = call
-        .gateway
-        .client
-        .link_object(&place.account.name, place.container, place.object)
-        .version(version)
-        .to(&place.account.name, place.container, place.object)
-        .replace_properties(properties)
-        .await?;
-    let mut response = empty(StatusCode::CREATED);
-    let headers = response.headers_mut();
-    if let Some(etag) = object::etag(&before) {
-        metadata::set(headers, "etag", &etag);
-    }
-    metadata::set(headers, "x-object-version-id", &time::swift(linked.version.0));
-    Ok(response)
-}
-
-/// The most versions that are looked at for one that would show.
-const LOOKED_AT: u32 = 100;
-
-/// What a version has that is not current although no newer one is: the delete marker above it,
-/// which nobody asked for and listings leave out.
-const HIDDEN: &str = "hidden";
-
-/// The marker that hides a version, from its properties.
-pub fn hidden_by(properties: &Properties) -> Option<Version> {
-    metadata::own(properties, HIDDEN)?.parse().ok().map(Version)
-}
-
-/// The newest version with a content, but one.
-struct Live {
-    version: Version,
-    /// Whether a marker hides it already.
-    is_hidden: bool,
-}
-
-async fn newest_live(call: &Call, place: Place<'_>, but: Version) -> Result<Option<Live>, Refusal> {
-    let client = &call.gateway.client;
-    let list = client
-        .list_objects(&place.account.name, place.container)
-        .prefix(place.object.as_str())
-        .versions(true)
-        .properties(true)
-        .limit(LOOKED_AT);
-    Ok(list.await?.items.into_iter().find_map(|item| match item {
-        ListedName::Entry(e) if e.name == *place.object && e.version != but && !e.marker => {
-            let is_hidden = e.properties.as_ref().and_then(hidden_by).is_some();
-            Some(Live { version: e.version, is_hidden })
-        }
-        _ => None,
-    }))
-}
-
-/// Notes at a version which marker hides it.
-async fn note_hidden(
-    call: &Call,
-    place: Place<'_>,
-    version: Version,
-    marker: Version,
-) -> Result<(), Refusal> {
-    let client = &call.gateway.client;
-    let update = client
-        .update_object(&place.account.name, place.container, place.object)
-        .version(version)
-        .set(metadata::own_key(HIDDEN), marker.0.to_string());
-    match update.await {
-        // Somebody deleted it meanwhile: there is nothing to hide.
-        Ok(()) | Err(Error::NoSuchObject(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Leaves an object without a current version, although there are older ones: what is deleted
-/// does not show what was before it.
-async fn hide(call: &Call, place: Place<'_>, version: Version) -> Result<(), Refusal> {
-    let client = &call.gateway.client;
-    let delete = client.delete_object(&place.account.name, place.container, place.object);
-    let marker = delete.await?.version;
-    note_hidden(call, place, version, marker).await
-}
-
-/// Leaves a delete marker where there is nothing at all: the deletion is noted.
-async fn mark_missing(call: &Call, place: Place<'_>) -> Result<Version, Refusal> {
-    let client = &call.gateway.client;
-    let (account, container, object) = (&place.account.name, place.container, place.object);
-    let stored = client
-        .put_object(account, container, object, "")
-        .autocreate(false)
-        .precondition(Precondition::Absent)
-        // Nobody reads it, and should this end here, it goes by itself.
-        .delete_at(1)
-        .await?;
-    let marker = client.delete_object(account, container, object).await?.version;
-    remove(call, place, stored.version).await?;
-    Ok(marker)
-}
-
-/// Deletes one version for good.
-async fn delete_exactly(call: &Call, place: Place<'_>, version: Version) -> Result<(), Refusal> {
-    let client = &call.gateway.client;
-    let show = client.show_object(&place.account.name, place.container, place.object);
-    let target = show.version(version).await?;
-    let delete = || client.delete_object(&place.account.name, place.container, place.object);
-    if target.entry.latest {
-        if let Some(next) = newest_live(call, place, version).await?.filter(|l| !l.is_hidden) {
-            hide(call, place, next.version).await?;
-        }
-        delete().version(version).await?;
-        return Ok(());
-    }
-    delete().version(version).await?;
-    if let Some(marker) = hidden_by(&target.properties) {
-        match newest_live(call, place, version).await? {
-            Some(next) if !next.is_hidden => {
-                note_hidden(call, place, next.version, marker).await?;
-            }
-            _ => remove(call, place, marker).await?,
-        }
-    }
-    Ok(())
-}
-
-/// `DELETE`, of the latest version or the one that is named, in a container with versions.
-pub async fn delete(call: &Call, state: State, named: Named) -> Outcome {
-    let place = call.place()?;
-    let client = &call.gateway.client;
-    let (account, container, object) = (&place.account.name, place.container, place.object);
-    let mut response = empty(StatusCode::NO_CONTENT);
-    let headers = response.headers_mut();
-    let latest = match client.show_object(account, container, object).await {
-        Ok(object) => Some(object),
-        Err(Error::NoSuchObject(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let live = latest.as_ref().filter(|object| !object.entry.marker);
-    if let Named::Exactly(version) = named {
-        let current = live.filter(|object| object.entry.version != version);
-        let current = current.map(|o| id(&o.entry, is_versioned(o)));
-        delete_exactly(call, place, version).await?;
-        let current = current.as_deref().unwrap_or(NULL);
-        metadata::set(headers, "x-object-current-version-id", current);
-        metadata::set(headers, "x-object-version-id", &time::swift(version.0));
-        return Ok(response);
-    }
-    let Some(found) = live else {
-        // Its deletion is noted all the same.
-        let refusal = Refusal::not_found();
-        if state != State::Enabled || named == Named::Null {
-            return Err(refusal);
-        }
-        let marker = match latest {
-            Some(_) => client.delete_object(account, container, object).await?.version,
-            None => mark_missing(call, place).await?,
-        };
-        return Err(match HeaderValue::from_str(&time::swift(marker.0)) {
-            Ok(id) => refusal.header(HeaderName::from_static("x-object-version-id"), id),
-            Err(_) => refusal,
-        });
-    };
-    if state == State::Enabled && named == Named::Latest {
-        let marker = client.delete_object(account, container, object).await?.version;
-        metadata::set(headers, "x-object-version-id", &time::swift(marker.0));
-        return Ok(response);
-    }
-    let version = found.entry.version;
-    if is_versioned(found) {
-        // It stays, and is current no more.
-        hide(call, place, version).await?;
-    } else {
-        if let Some(next) = newest_live(call, place, version).await?.filter(|l| !l.is_hidden) {
-            hide(call, place, next.version).await?;
-        }
-        remove(call, place, version).await?;
-    }
-    if named == Named::Null {
-        metadata::set(headers, "x-object-version-id", NULL);
-    }
-    Ok(response)
 }

@@ -203,7 +203,8 @@ pub struct ObjectEntry {
     pub created: u64,
     /// Log time of the last change of its data or properties, in microseconds since 1970.
     pub modified: u64,
-    /// When the version goes by itself, in seconds since 1970.
+    /// When the version goes by itself, in seconds since 1970. Of a delete marker: since when what
+    /// it covers is over, unless somebody deleted that.
     pub delete_at: Option<u64>,
     /// User properties, in listings that asked for them.
     #[serde(skip_serializing_if = "Option::is_none")]

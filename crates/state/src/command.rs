@@ -12,7 +12,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use container::{Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen};
+pub use container::{CorrectCounters, Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen};
 pub use directory::{InitCluster, PutUser, RegisterVolume};
 pub use object::{
     Commit, CommitExtent, CommitMode, DeleteObject, Drain, Expire, MAX_EXPIRED, MAX_EXTENTS,
@@ -222,6 +222,8 @@ pub enum Command {
     },
     /// Removes versions of a container whose time has come. Answers `Expired`.
     Expire(Expire),
+    /// Puts the counters of a container right. Answers `Done`.
+    CorrectCounters(CorrectCounters),
 }
 
 /// Changes of properties: first cleared if asked, then removed, then set.

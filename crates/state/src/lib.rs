@@ -33,9 +33,9 @@ mod txn;
 pub use answer::{Answer, Reply};
 pub use batch::Batch;
 pub use command::{
-    Command, Commit, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
-    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported,
-    Expire, Flush, ImportBody, ImportVersion, InitCluster, MAX_EXPIRED, MAX_EXTENTS,
+    Command, Commit, CommitExtent, CommitMode, ContainerCounters, ContainerState, CorrectCounters,
+    CreateContainer, CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain,
+    DropImported, Expire, Flush, ImportBody, ImportVersion, InitCluster, MAX_EXPIRED, MAX_EXTENTS,
     MAX_INLINE_ROWS, MAX_LOST, MAX_REMOVED, MAX_ROWS, PAGE_ROWS, Postponed, PropertyChanges,
     PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume,
     RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, StagePage, Swap, Truncate, UpdateContainer,

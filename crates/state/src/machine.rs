@@ -157,6 +157,7 @@ fn execute(cx: &mut Context, command: &Command) -> Result<Answer, Failure> {
         Command::EndRebuilds { chunks, delete_grace } => rebuild::end(cx, chunks, *delete_grace),
         Command::SetLost { volumes } => rebuild::set_lost(cx, volumes),
         Command::Expire(command) => expiry::expire(cx, command),
+        Command::CorrectCounters(command) => container::correct(cx, command),
     }
 }
 

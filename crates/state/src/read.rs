@@ -11,6 +11,7 @@ mod lost;
 mod named;
 mod object;
 mod queue;
+mod recount;
 mod scan;
 mod status;
 mod user;
@@ -34,6 +35,7 @@ pub use queue::{
     DueDeletion, OutboxBatch, QueuedRepair, due_deletions, inbound_mark, outbox, repairs,
     undelivered,
 };
+pub use recount::Recount;
 pub use scan::{ScanPage, scan_volume, volume_scan, volume_scans};
 pub use status::{Status, compute_state_hash, recorded_reply, state_hash, status};
 pub use user::{find_user, list_users};

@@ -192,7 +192,7 @@ Example: cairn container flush photos --fast")]
         #[arg(long, value_name = "TIME")]
         markers_older_than: Option<Span>,
     },
-    /// Tell the account what there is of containers: what they hold, or that they are gone
+    /// Count what containers hold, and tell their account: also of those that are gone
     #[command(after_help = "Example: cairn container refresh photos films")]
     Refresh {
         /// The containers

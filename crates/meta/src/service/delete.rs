@@ -21,6 +21,7 @@ impl Services {
             container,
             object: message.object.parse()?,
             version: message.version.map(Version),
+            silent: message.silent,
             precondition: message.precondition.unwrap_or_default().into(),
             delete_grace: self.grace(),
         };
@@ -85,6 +86,7 @@ impl Services {
             container,
             object,
             version: None,
+            silent: false,
             precondition: Precondition::None,
             delete_grace: self.grace(),
         };

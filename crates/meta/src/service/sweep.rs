@@ -1,10 +1,10 @@
 //! What goes over all that a container or an account has, a bounded step with each call.
 
-use super::{Services, container_of, mismatched};
-use crate::partition::Refusal;
-use model::{Frozen, JobId, Version};
+use super::{Services, container_of, mismatched, read_failed};
+use crate::partition::{Partition, Refusal};
+use model::{ContainerId, Frozen, JobId, RequestId, Version};
 use proto::v1::{self, set_frozen_request as frozen};
-use state::{Answer, Command, Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen};
+use state::{Answer, Command, Flush, MAX_REMOVED, Purge, PurgeCursor, SetFrozen, read::Recount};
 
 impl Services {
     pub(super) async fn purge_container(
@@ -61,6 +61,9 @@ impl Services {
     ) -> Result<v1::RefreshContainerResponse, Refusal> {
         let (account, container, id) = container_of(&message.account, &message.container)?;
         let partition = self.0.of_container(&id)?;
+        if message.recount {
+            self.recount(partition, &message.request_id, &id).await?;
+        }
         let command = Command::RefreshContainer { account, container };
         match self.propose(partition, &message.request_id, command).await? {
             Answer::ContainerRefreshed { exists } => {
@@ -70,6 +73,28 @@ impl Services {
             }
             other => Err(mismatched(other)),
         }
+    }
+
+    /// Counts what a container holds, and puts its counters right if they are not.
+    async fn recount(
+        &self,
+        partition: &Partition,
+        request_id: &[u8],
+        id: &ContainerId,
+    ) -> Result<(), Refusal> {
+        let view = partition.read().await?;
+        let mut recount = Recount::default();
+        while !recount.step(&*view, id).map_err(read_failed)? {
+            tokio::task::yield_now().await;
+        }
+        let Some(correction) = recount.correction(&*view, id).map_err(read_failed)? else {
+            return Ok(());
+        };
+        tracing::warn!(container = %id, ?correction, "the counters of a container are put right");
+        let request_id = blake3::hash(request_id);
+        let request_id = &request_id.as_bytes()[..RequestId::LEN];
+        self.propose(partition, request_id, Command::CorrectCounters(correction)).await?;
+        Ok(())
     }
 
     pub(super) async fn set_frozen(

@@ -127,6 +127,7 @@ async fn a_deletion_in_steps_that_is_repeated_spares_a_container_made_meanwhile(
                 container: id,
                 object: object.clone(),
                 version,
+                silent: false,
                 precondition: model::Precondition::None,
                 delete_grace: 0,
             }))

@@ -63,3 +63,30 @@ pub struct SetFrozen {
     /// The job that gives its lease back; none for an operator, who may thaw whatever is frozen.
     pub job: Option<JobId>,
 }
+
+/// Puts the counters of a container right, by what they were found to be off by. Of two that were
+/// found at the same time only the first does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrectCounters {
+    /// The container.
+    pub container: ContainerId,
+    /// Its incarnation.
+    pub incarnation: u64,
+    /// How often its counters had been put right when it was counted.
+    pub corrections: u64,
+    /// What is missing of its versions; less than nothing if it has less.
+    pub objects: i128,
+    /// Of their bytes.
+    pub bytes: i128,
+    /// Of the names that are seen.
+    pub live_objects: i128,
+    /// Of their bytes.
+    pub live_bytes: i128,
+}
+
+impl CorrectCounters {
+    /// Whether there is nothing to put right.
+    pub fn is_empty(&self) -> bool {
+        [self.objects, self.bytes, self.live_objects, self.live_bytes] == [0; 4]
+    }
+}

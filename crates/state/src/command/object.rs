@@ -179,6 +179,9 @@ pub struct DeleteObject {
     pub object: ObjectName,
     /// Exactly this version; otherwise the object, as the container's versioning has it.
     pub version: Option<Version>,
+    /// Whether a delete marker that it writes says that the object is over, as that of one that
+    /// expired does, and not that it was deleted.
+    pub silent: bool,
     /// What must hold of the latest version.
     pub precondition: Precondition,
     /// How long the chunks are kept, in microseconds.

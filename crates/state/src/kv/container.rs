@@ -27,6 +27,8 @@ pub(crate) struct Container {
     pub(crate) live_objects: u64,
     /// Bytes of those versions.
     pub(crate) live_bytes: u64,
+    /// How often the counters were put right.
+    pub(crate) corrections: u64,
     pub(crate) frozen: Frozen,
     /// Of what it is a snapshot.
     pub(crate) snapshot: Option<Snapshot>,

@@ -23,7 +23,9 @@ pub(crate) struct Head {
     pub(crate) policy: PolicyName,
     pub(crate) created: u64,
     pub(crate) modified: u64,
-    /// When the version goes by itself, in seconds since 1970: its entry under `kv::expiry`.
+    /// When the version goes by itself, in seconds since 1970: its entry under `kv::expiry`. Of a
+    /// delete marker, which has no such entry: when what it covers was over, unless that was
+    /// deleted.
     pub(crate) delete_at: Option<u64>,
     pub(crate) body: Body,
     /// Log time before which the version cannot be removed. No command sets it yet.

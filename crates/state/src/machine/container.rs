@@ -2,7 +2,7 @@
 
 use super::{Context, outbox};
 use crate::{
-    Answer, CreateContainer, Failure, SetFrozen, UpdateContainer,
+    Answer, CorrectCounters, CreateContainer, Failure, SetFrozen, UpdateContainer,
     kv::{self, container, container::Container, head, properties},
 };
 use model::{
@@ -39,6 +39,7 @@ pub(super) fn create(cx: &mut Context, command: &CreateContainer) -> Result<Answ
         bytes: 0,
         live_objects: 0,
         live_bytes: 0,
+        corrections: 0,
         frozen: Frozen::No,
         snapshot: None,
     };
@@ -126,6 +127,28 @@ pub(super) fn refresh(
         None => outbox::announce_gone(cx, account, name)?,
     }
     Ok(Answer::ContainerRefreshed { exists: found.is_some() })
+}
+
+/// Puts the counters of a container right, unless that was done meanwhile, or it is another one.
+pub(super) fn correct(cx: &mut Context, command: &CorrectCounters) -> Result<Answer, Failure> {
+    let id = &command.container;
+    let mut container = container::existing(&cx.txn, id)?;
+    let counted = (container.incarnation, container.corrections);
+    if counted != (command.incarnation, command.corrections) {
+        return Ok(Answer::Done);
+    }
+    for (counter, off) in [
+        (&mut container.objects, command.objects),
+        (&mut container.bytes, command.bytes),
+        (&mut container.live_objects, command.live_objects),
+        (&mut container.live_bytes, command.live_bytes),
+    ] {
+        let right = i128::from(*counter).saturating_add(off).clamp(0, i128::from(u64::MAX));
+        *counter = u64::try_from(right).unwrap_or(u64::MAX);
+    }
+    container.corrections += 1;
+    save(cx, id, &container)?;
+    Ok(Answer::Done)
 }
 
 /// Freezes or thaws a container.

@@ -70,7 +70,7 @@ pub(super) fn expire(cx: &mut Context, command: &Expire) -> Result<Answer, Failu
 
 fn is_due(cx: &Context, head: &Head) -> bool {
     let at = head.delete_at.map(|seconds| seconds.saturating_mul(1_000_000));
-    at.is_some_and(|at| at <= cx.now()) && !remove::is_held(cx, head)
+    at.is_some_and(|at| at <= cx.now()) && !head.is_marker() && !remove::is_held(cx, head)
 }
 
 /// Removes a version for good. Where an older one would show through, a delete marker takes its
@@ -83,11 +83,12 @@ fn remove_one(
     grace: u64,
 ) -> Result<(), Failure> {
     let (id, name, version) = (object.container, object.name, versioned.0);
+    let over = versioned.1.delete_at;
     let latest = head::is_latest(&cx.txn, id, name, version)?;
     remove::one(cx, container, object, versioned, grace)?;
     let shown = if latest { head::latest(&cx.txn, id, name)? } else { None };
     if shown.is_some_and(|(_, older)| !older.is_marker()) {
-        object::cover(cx, container, object, version)?;
+        object::cover(cx, container, object, version, over)?;
     }
     Ok(())
 }

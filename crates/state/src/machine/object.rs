@@ -37,10 +37,11 @@ pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer,
         }
         None => {
             let latest = latest.ok_or_else(missing)?;
+            let over = command.silent.then(|| cx.now() / 1_000_000);
             if container.versioning.keeps_versions() {
-                cover(cx, &mut container, object, latest.0)?
+                cover(cx, &mut container, object, latest.0, over)?
             } else {
-                remove_latest(cx, &mut container, object, latest, command.delete_grace)?
+                remove_latest(cx, &mut container, object, latest, over, command.delete_grace)?
             }
         }
     };
@@ -56,6 +57,7 @@ fn remove_latest(
     container: &mut Container,
     object: Object,
     latest: Versioned,
+    over: Option<u64>,
     grace: u64,
 ) -> Result<Answer, Failure> {
     let bare = head::newest(&cx.txn, object.container, object.name, 2)?.len() == 1;
@@ -63,23 +65,25 @@ fn remove_latest(
     remove::one(cx, container, object, latest, grace)?;
     match bare {
         true => Ok(Answer::ObjectDeleted { version, marker: false }),
-        false => cover(cx, container, object, version),
+        false => cover(cx, container, object, version, over),
     }
 }
 
 /// Writes a delete marker over what there is of an object, and after the version that was its
-/// latest. The container is changed, not written.
+/// latest. It says when the object was over if nobody deleted it. The container is changed, not
+/// written.
 pub(super) fn cover(
     cx: &mut Context,
     container: &mut Container,
     object: Object,
     after: Version,
+    over: Option<u64>,
 ) -> Result<Answer, Failure> {
     let latest = head::latest(&cx.txn, object.container, object.name)?;
     let (_, covered) = latest.ok_or_else(|| missing_object(object.name, None))?;
     container.hides(&covered);
     let version = next_version(cx, Some(after));
-    let marker = Head::marker(covered.policy, cx.now(), cx.now());
+    let marker = Head { delete_at: over, ..Head::marker(covered.policy, cx.now(), cx.now()) };
     kv::put(&mut cx.txn, head::key(object.container, object.name.as_str(), version), &marker)?;
     Ok(Answer::ObjectDeleted { version, marker: true })
 }

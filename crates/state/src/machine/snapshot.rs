@@ -61,6 +61,7 @@ pub(super) fn create(cx: &mut Context, command: &CreateSnapshot) -> Result<Answe
         bytes: 0,
         live_objects: 0,
         live_bytes: 0,
+        corrections: 0,
         frozen: Frozen::No,
         snapshot: None,
     };
@@ -95,6 +96,7 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     }
     let mut head = Head::marker(command.policy.clone(), command.created, command.modified);
     cx.partition.last_version = cx.partition.last_version.max(version.0);
+    head.delete_at = command.delete_at;
     let ImportBody::Content { content, blob, size, hash, md5, extents } = &command.body else {
         show(cx, &mut container, command, &head)?;
         kv::put(&mut cx.txn, head::key(id, name.as_str(), version), &head)?;
@@ -121,7 +123,6 @@ pub(super) fn import(cx: &mut Context, command: &ImportVersion) -> Result<Answer
     (head.blob, head.content, head.size) = (*blob, *content, *size);
     (head.hash, head.md5) = (*hash, *md5);
     head.mime_type.clone_from(&command.mime_type);
-    head.delete_at = command.delete_at;
     head.body = if extents.is_some() { Body::Extents(written) } else { Body::Drained };
     show(cx, &mut container, command, &head)?;
     commit::write(cx, place, &head, command.properties.clone())?;

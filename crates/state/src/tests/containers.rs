@@ -2,10 +2,10 @@
 
 use super::harness::{Machine, create_container, delete, id, properties};
 use crate::{
-    Answer, Command, ContainerCounters, ContainerState, CreateContainer, PropertyChanges,
-    UpdateContainer, read,
+    Answer, Command, ContainerCounters, ContainerState, CorrectCounters, CreateContainer,
+    PropertyChanges, UpdateContainer, read,
 };
-use model::{ErrorKind, Subject, Versioning};
+use model::{ContainerId, ErrorKind, Subject, Versioning};
 
 #[test]
 fn a_container_is_made_once() {
@@ -159,4 +159,55 @@ fn an_outbox_batch_goes_on_where_the_last_one_ended() {
         }
     }
     assert_eq!(all, machine.outbox());
+}
+
+/// Counts all of a container, and says what puts its counters right.
+fn recounted(machine: &Machine, id: &ContainerId) -> Option<CorrectCounters> {
+    let mut recount = read::Recount::default();
+    while !recount.step(&machine.memory, id).unwrap() {}
+    recount.correction(&machine.memory, id).unwrap()
+}
+
+#[test]
+fn counters_that_are_wrong_are_put_right_whatever_happens_meanwhile() {
+    let (mut machine, c) = Machine::with_container(Versioning::Unlimited);
+    let counters = |machine: &Machine| {
+        let shown = read::show_container(&machine.memory, &c).unwrap();
+        [shown.objects, shown.bytes, shown.live_objects, shown.live_bytes]
+    };
+    for (object, size) in [("a", 10), ("a", 20), ("b", 5), ("o", 7), ("o/p", 1)] {
+        let commit = machine.commit(&c, object, size);
+        machine.put_commit(commit);
+    }
+    machine.ok(delete(&c, "b", None));
+    let right = [5, 43, 3, 28];
+    assert_eq!((counters(&machine), recounted(&machine, &c)), (right, None));
+    let wrong = CorrectCounters {
+        container: c,
+        incarnation: read::show_container(&machine.memory, &c).unwrap().incarnation,
+        corrections: 0,
+        objects: 2,
+        bytes: -3,
+        live_objects: -100,
+        live_bytes: 1 << 40,
+    };
+    machine.ok(Command::CorrectCounters(wrong.clone()));
+    assert_eq!(counters(&machine), [7, 40, 0, 28 + (1 << 40)]);
+    let correction = recounted(&machine, &c).unwrap();
+    let (off, live) = ((correction.objects, correction.bytes), correction.live_objects);
+    assert_eq!((off, live, correction.live_bytes), ((-2, 3), 3, -(1 << 40)));
+    // Something is written before the correction comes, and the correction comes twice.
+    let commit = machine.commit(&c, "z", 100);
+    machine.put_commit(commit);
+    for _ in 0..2 {
+        machine.ok(Command::CorrectCounters(correction.clone()));
+        assert_eq!(counters(&machine), [6, 143, 4, 128]);
+    }
+    assert_eq!(recounted(&machine, &c), None);
+    assert_eq!(machine.outbox().last().unwrap().counters.unwrap().objects, 6);
+    // One for a container that was made anew changes nothing.
+    let other = CorrectCounters { incarnation: 999, corrections: 2, ..wrong };
+    machine.ok(Command::CorrectCounters(other));
+    assert_eq!(counters(&machine), [6, 143, 4, 128]);
+    assert_eq!(recounted(&machine, &id("a", "none")), None);
 }

@@ -114,6 +114,7 @@ fn deletes_have_preconditions() {
             container: c,
             object: "o".parse().unwrap(),
             version: None,
+            silent: false,
             precondition,
             delete_grace: 0,
         })

@@ -83,6 +83,12 @@ fn what_is_older_does_not_show_through() {
     let listed = machine.versions(&c, "o");
     assert!(listed[0].1 && listed[0].0 > last, "{listed:?}");
     assert_eq!(listed[1..], [(first, false)]);
+    // The marker says since when it is over, and does not go by itself.
+    let query = model::ListQuery { versions: true, limit: 1, ..Default::default() };
+    let page = read::list_objects(&machine.memory, &c, &query).unwrap();
+    let model::ListedName::Entry(marker) = &page.items[0] else { panic!("{page:?}") };
+    assert_eq!((marker.marker, marker.delete_at), (true, Some(NOW)));
+    assert_eq!((due(&machine), gone(&mut machine, c, &[("o", listed[0].0)])), (vec![], 0));
     // One that was covered leaves no marker, and neither does the last one.
     let covered = put(&mut machine, &c, "p", Some(NOW));
     let newest = put(&mut machine, &c, "p", None);

@@ -275,6 +275,7 @@ pub(super) fn delete(container: &ContainerId, object: &str, version: Option<Vers
         container: *container,
         object: object.parse().unwrap(),
         version,
+        silent: false,
         precondition: Precondition::None,
         delete_grace: 1000,
     })

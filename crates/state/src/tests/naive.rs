@@ -154,7 +154,8 @@ impl Naive {
                 continue;
             }
             for (name, stored) in container.all() {
-                if stored.delete_at.is_some_and(|at| at <= self.time / 1_000_000) {
+                let is_due = stored.delete_at.is_some_and(|at| at <= self.time / 1_000_000);
+                if is_due && !stored.is_marker() {
                     due.push((stored.delete_at, (*id, name, stored.version)));
                 }
             }
@@ -240,6 +241,11 @@ impl Naive {
             Command::Flush(command) => self.flush(command),
             Command::Expire(command) => self.expire_versions(command),
             Command::SetFrozen(command) => self.set_frozen(command),
+            // What is counted each time is never wrong.
+            Command::CorrectCounters(command) => {
+                self.container(&command.container)?;
+                Ok(Answer::Done)
+            }
             Command::RefreshContainer { account, container } => {
                 let found = self.container(&ContainerId::of(account, container)).is_ok();
                 Ok(Answer::ContainerRefreshed { exists: found })

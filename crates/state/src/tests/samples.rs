@@ -4,12 +4,12 @@ use super::harness::{
     DAY, EC22, Machine, START, blob, create_container, extent, id, pages, properties,
 };
 use crate::{
-    Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CreateContainer,
-    CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain, DropImported,
-    Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed, PropertyChanges,
-    PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan, RegisterVolume,
-    RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, Swap, Truncate, UpdateContainer,
-    UpdateObject, Whole,
+    Command, CommitExtent, CommitMode, ContainerCounters, ContainerState, CorrectCounters,
+    CreateContainer, CreateSnapshot, Damage, DeleteObject, DeletionKey, DiscardSnapshot, Drain,
+    DropImported, Expire, Flush, ImportBody, ImportVersion, InitCluster, Postponed,
+    PropertyChanges, PublishSnapshot, Purge, PurgeCursor, PutUser, Rebuilding, RecordScan,
+    RegisterVolume, RepairKey, Rows, ScanCursor, ScanStep, SetFrozen, Swap, Truncate,
+    UpdateContainer, UpdateObject, Whole,
 };
 use model::{
     Administrative, ChunkName, ClusterId, ContentId, Extent, Frozen, JobId, Liveness, Node, NodeId,
@@ -25,6 +25,15 @@ pub(super) fn commands() -> Vec<Command> {
     all.extend(queues());
     all.extend(directory());
     all.extend(repair());
+    all.push(Command::CorrectCounters(CorrectCounters {
+        container: id("a", "c"),
+        incarnation: 7,
+        corrections: 0,
+        objects: -1,
+        bytes: 0,
+        live_objects: 2,
+        live_bytes: 3,
+    }));
     all
 }
 
@@ -110,6 +119,7 @@ fn objects() -> Vec<Command> {
             container,
             object,
             version: Some(Version(START + 20)),
+            silent: true,
             precondition: Precondition::Version(Version(START + 20)),
             delete_grace: DAY,
         }),

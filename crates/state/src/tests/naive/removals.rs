@@ -1,7 +1,7 @@
 //! Contents that go: deletes, truncations, drains, purges, flushes.
 
 use super::super::harness::chunks_of;
-use super::{Kind, Naive, Outcome, check, committed, marker};
+use super::{Kind, Naive, Outcome, Stored, check, committed, marker};
 use crate::{Answer, DeleteObject, Drain, Expire, Flush, Purge, PurgeCursor, Truncate};
 use model::{ContainerId, ErrorKind, Extent, ObjectName, Precondition, Version};
 use std::collections::BTreeSet;
@@ -25,7 +25,8 @@ impl Naive {
             }
         }
         let version = self.next_version();
-        self.insert(id, name, marker(version, self.time));
+        let delete_at = command.silent.then_some(self.time / 1_000_000);
+        self.insert(id, name, Stored { delete_at, ..marker(version, self.time) });
         Ok(Answer::ObjectDeleted { version, marker: true })
     }
 
@@ -38,12 +39,13 @@ impl Naive {
                 continue;
             }
             let latest = self.containers[id].objects[name][0].version == *version;
+            let delete_at = self.containers[id].objects[name][0].delete_at;
             self.remove(id, name, |v| v.version == *version);
             versions += 1;
             let shown = self.containers[id].objects.get(name).map(|v| v[0].kind.clone());
             if latest && shown.is_some_and(|kind| kind != Kind::Marker) {
                 let version = self.next_version();
-                self.insert(id, name, marker(version, self.time));
+                self.insert(id, name, Stored { delete_at, ..marker(version, self.time) });
             }
         }
         Ok(Answer::Expired { versions, looked_at: command.versions.len() as u32 })

@@ -66,7 +66,8 @@ impl Naive {
         }
         self.last_version = self.last_version.max(version.0);
         let ImportBody::Content { content, blob, size, hash, extents, .. } = &command.body else {
-            self.insert(id, name, marker(version, command.created));
+            let delete_at = command.delete_at;
+            self.insert(id, name, Stored { delete_at, ..marker(version, command.created) });
             return Ok(Answer::Done);
         };
         let drained = extents.is_none();

@@ -47,6 +47,7 @@ impl Run {
                 container,
                 object,
                 version,
+                silent: picks[0].is_multiple_of(2),
                 precondition,
                 delete_grace: 1000,
             }),

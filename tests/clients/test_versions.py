@@ -1,0 +1,300 @@
+"""Containers that keep what was before: everything that writes and deletes does so as a PUT and a DELETE do."""
+
+import io
+import json
+import tarfile
+import time
+
+import pytest
+import requests
+from conftest import empty, eventually, md5, unique
+from swiftclient import ClientException
+
+ACCOUNT = "cli"
+
+
+@pytest.fixture
+def conn(server):
+    return server.connection(ACCOUNT)
+
+
+@pytest.fixture
+def made(conn):
+    """Makes containers, and removes them with all that is in them."""
+    names = []
+
+    def make(headers=None):
+        name = unique("kept")
+        names.append(name)
+        conn.put_container(name, headers=headers or {})
+        return name
+
+    yield make
+    for name in names:
+        empty(conn, name)
+
+
+@pytest.fixture
+def container(made):
+    return made({"X-Versions-Enabled": "true"})
+
+
+def put(conn, container, name, data, query=None, **headers):
+    """Stores an object; the id of its version, if it has one."""
+    answer = {}
+    conn.put_object(container, name, data, headers=headers, query_string=query, response_dict=answer)
+    return answer["headers"].get("x-object-version-id")
+
+
+def versions(conn, container, **more):
+    """Name, id, whether it is current and whether it is a delete marker of each version."""
+    rows = conn.get_container(container, query_string="versions", **more)[1]
+    return [(row["name"], row["version_id"], row["is_latest"], "x-deleted" in row["content_type"]) for row in rows]
+
+
+def read(conn, container, name, version=None):
+    """The content of an object or a version; nothing if it is not there."""
+    try:
+        return conn.get_object(container, name, query_string=version and f"version-id={version}")[1]
+    except ClientException as error:
+        assert error.http_status == 404
+        return None
+
+
+def delete(conn, container, name, version):
+    conn.delete_object(container, name, query_string=f"version-id={version}")
+
+
+def bulk_delete(conn, *paths):
+    answer = conn.post_account({"Accept": "application/json", "Content-Type": "text/plain"},
+                               query_string="bulk-delete", data="\n".join(paths).encode())[1]
+    answer = json.loads(answer)
+    return answer["Number Deleted"], answer["Number Not Found"], answer["Errors"]
+
+
+def test_an_older_version_is_current_again(conn, container):
+    one, two, three = [put(conn, container, "a", text, **{"Content-Type": kind}) for text, kind in
+                       [(b"1", "x/one"), (b"22", "x/two"), (b"333", "x/three")]]
+    used = int(conn.head_container(container)["x-container-bytes-used"])
+    assert put(conn, container, "a", b"", f"version-id={one}") == one
+    headers, data = conn.get_object(container, "a")
+    assert (data, headers["content-type"], headers["etag"], headers["x-object-version-id"]) == \
+        (b"1", "x/one", md5(b"1"), one)
+    assert conn.get_object(container, "a", headers={"Range": "bytes=0-0"})[1] == b"1"
+    # It is no further version: nothing is listed or counted that was not there before.
+    assert versions(conn, container) == [("a", three, False, False), ("a", two, False, False), ("a", one, True, False)]
+    for limit in (1, 2):
+        page, rows = None, []
+        while page is None or page:
+            last = rows[-1] if rows else None
+            more = {"marker": last[0], "version_marker": last[1]} if last else {}
+            page = versions(conn, container, limit=limit, **more)
+            rows += page
+        assert rows == versions(conn, container)
+    row, = conn.get_container(container)[1]
+    assert (row["hash"], row["bytes"], row["content_type"], row["version_symlink"]) == (md5(b"1"), 1, "x/one", True)
+    assert row["symlink_path"] == f"/v1/AUTH_{ACCOUNT}/{container}/a?version-id={one}"
+    head = conn.head_container(container)
+    assert (head["x-container-object-count"], int(head["x-container-bytes-used"])) == ("1", used)
+    # What is said of it now is said of the version.
+    conn.post_object(container, "a", {"X-Object-Meta-Colour": "red"})
+    for version in (None, f"version-id={one}"):
+        assert conn.head_object(container, "a", query_string=version)["x-object-meta-colour"] == "red"
+    # Without it nothing is current, and the others are there.
+    delete(conn, container, "a", one)
+    assert read(conn, container, "a") is read(conn, container, "a", one) is None
+    assert conn.get_container(container)[1] == []
+    assert versions(conn, container) == [("a", three, False, False), ("a", two, False, False)]
+    put(conn, container, "a", b"", f"version-id={two}")
+    four = put(conn, container, "a", b"4444")
+    assert versions(conn, container)[0] == ("a", four, True, False)
+    assert read(conn, container, "a") == b"4444"
+    with pytest.raises(ClientException, match="400"):
+        put(conn, container, "a", b"x", f"version-id={two}")
+    with pytest.raises(ClientException, match="404"):
+        put(conn, container, "a", b"", f"version-id={one}")
+
+
+def test_what_is_current_ends_and_the_version_stays(conn, container):
+    first = put(conn, container, "a", b"first")
+    second = put(conn, container, "a", b"second", **{"X-Delete-After": "2"})
+    other = put(conn, container, "b", b"other")
+    conn.post_object(container, "b", {"X-Delete-After": "2", "X-Object-Meta-Colour": "red"})
+    assert int(conn.head_object(container, "a")["x-delete-at"]) <= time.time() + 3
+    assert read(conn, container, "a") == b"second"
+    # Put off, and on again.
+    conn.post_object(container, "b", {"X-Delete-After": "1000"})
+    conn.post_object(container, "b", {"X-Delete-After": "2", "X-Object-Meta-Colour": "blue"})
+
+    def over():
+        assert read(conn, container, "a") is read(conn, container, "b") is None
+        assert conn.get_container(container)[1] == []
+
+    eventually(over)
+    assert versions(conn, container) == \
+        [("a", second, False, False), ("a", first, False, False), ("b", other, False, False)]
+    assert read(conn, container, "a", second) == b"second"
+    assert read(conn, container, "b", other) == b"other"
+    head = conn.head_object(container, "b", query_string=f"version-id={other}")
+    assert head["x-object-meta-colour"] == "blue" and "x-delete-at" not in head
+    put(conn, container, "a", b"", f"version-id={first}")
+    assert read(conn, container, "a") == b"first"
+
+
+def test_without_versions_what_ends_is_gone(conn, container):
+    kept = put(conn, container, "a", b"kept")
+    conn.post_container(container, {"X-Versions-Enabled": "false"})
+    put(conn, container, "a", b"not kept", **{"X-Delete-After": "1"})
+
+    def gone():
+        assert read(conn, container, "a") is None
+        assert versions(conn, container) == [("a", kept, False, False)]
+
+    eventually(gone)
+    assert read(conn, container, "a", kept) == b"kept"
+
+
+def test_deleting_in_bulk_keeps_versions(conn, container, made):
+    plain = made()
+    first = put(conn, container, "a", b"1")
+    put(conn, plain, "p", b"p")
+    assert bulk_delete(conn, f"/{container}/a", f"/{plain}/p", f"/{container}/none") == (2, 1, [])
+    rows = versions(conn, container)
+    # Of what was not there the deletion is noted, too.
+    assert [(name, latest, marker) for name, _, latest, marker in rows] == \
+        [("a", True, True), ("a", False, False), ("none", True, True)]
+    assert read(conn, container, "a") is None and read(conn, container, "a", first) == b"1"
+    assert conn.get_container(plain)[1] == []
+    # Disabled: what has no version of its own goes, what has one stays.
+    put(conn, container, "b", b"version")
+    conn.post_container(container, {"X-Versions-Enabled": "false"})
+    put(conn, container, "c", b"none")
+    assert bulk_delete(conn, f"/{container}/b", f"/{container}/c") == (2, 0, [])
+    assert conn.get_container(container)[1] == []
+    assert [name for name, *_ in versions(conn, container)] == ["a", "a", "b", "none"]
+
+
+@pytest.mark.parametrize("mode", ["X-Versions-Location", "X-History-Location"])
+def test_deleting_in_bulk_restores_and_archives(conn, made, mode):
+    archive = made()
+    container = made({mode: archive})
+    for text in (b"1", b"22"):
+        put(conn, container, "a", text)
+    assert len(conn.get_container(archive)[1]) == 1
+    assert bulk_delete(conn, f"/{container}/a") == (1, 0, [])
+    if mode == "X-Versions-Location":
+        assert read(conn, container, "a") == b"1" and conn.get_container(archive)[1] == []
+        assert bulk_delete(conn, f"/{container}/a", f"/{container}/a") == (1, 1, [])
+    else:
+        assert read(conn, container, "a") is None
+        assert [row["bytes"] for row in conn.get_container(archive)[1]] == [1, 2, 0]
+    # Without its archive, nothing is deleted.
+    put(conn, container, "b", b"b")
+    conn.post_container(container, {"X-History-Location": unique("nowhere")})
+    deleted, missing, errors = bulk_delete(conn, f"/{container}/b")
+    assert (deleted, missing) == (0, 0) and errors[0][1].startswith("412")
+    assert read(conn, container, "b") == b"b"
+
+
+def test_large_objects_with_versions(conn, container, made):
+    segments = made()
+    made_of = []
+    for name, data in (("s1", b"one"), ("s2", b"two")):
+        put(conn, segments, name, data)
+        made_of.append({"path": f"/{segments}/{name}", "etag": md5(data), "size_bytes": 3})
+    first = put(conn, container, "large", json.dumps(made_of), "multipart-manifest=put")
+    second = put(conn, container, "large", json.dumps(made_of[:1]), "multipart-manifest=put")
+    assert read(conn, container, "large") == b"one" and read(conn, container, "large", first) == b"onetwo"
+    # Made current again it is a large object still.
+    put(conn, container, "large", b"", f"version-id={first}")
+    headers, data = conn.get_object(container, "large")
+    assert data == b"onetwo" and headers["x-static-large-object"] == "True"
+    row, = conn.get_container(container)[1]
+    assert row["bytes"] == 6 and row["slo_etag"] == headers["etag"]
+    assert conn.get_object(container, "large", query_string="multipart-manifest=get")[0]["etag"].strip('"') == \
+        row["hash"]
+    # Of one version its segments go, and it.
+    answer = {}
+    conn.delete_object(container, "large", query_string=f"multipart-manifest=delete&version-id={second}",
+                       headers={"Accept": "application/json"}, response_dict=answer)
+    assert answer["status"] == 200
+    assert [row["name"] for row in conn.get_container(segments)[1]] == ["s2"]
+    assert [version for _, version, _, _ in versions(conn, container)] == [first]
+    # Of the current one they go, too, and a delete marker tells.
+    conn.delete_object(container, "large", query_string="multipart-manifest=delete")
+    assert conn.get_container(segments)[1] == []
+    assert [(latest, marker) for _, _, latest, marker in versions(conn, container)] == [(True, True), (False, False)]
+
+
+def test_segments_that_have_versions(conn, container, made):
+    manifests = made()
+    put(conn, container, "s1", b"one")
+    put(conn, manifests, "large", json.dumps([{"path": f"/{container}/s1"}]), "multipart-manifest=put")
+    put(conn, manifests, "dynamic", b"", **{"X-Object-Manifest": f"{container}/s"})
+    # A segment that is made current again is what it was.
+    first = versions(conn, container)[0][1]
+    put(conn, container, "s1", b"other")
+    with pytest.raises(ClientException, match="409"):
+        conn.get_object(manifests, "large")
+    assert read(conn, manifests, "dynamic") == b"other"
+    put(conn, container, "s1", b"", f"version-id={first}")
+    assert read(conn, manifests, "large") == read(conn, manifests, "dynamic") == b"one"
+    conn.delete_object(manifests, "large", query_string="multipart-manifest=delete")
+    assert conn.get_container(container)[1] == []
+    assert read(conn, container, "s1", first) == b"one"
+
+
+def test_archives_copies_and_quotas(conn, container, made):
+    first = put(conn, container, "d/a", b"1")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo("d/a")
+        entry.size = 2
+        archive.addfile(entry, io.BytesIO(b"22"))
+    conn.put_object(container, "", packed.getvalue(), query_string="extract-archive=tar")
+    assert read(conn, container, "d/a") == b"22" and read(conn, container, "d/a", first) == b"1"
+    assert len(versions(conn, container)) == 2
+    # Copies are versions; what is copied can be a version, also into a container that has none.
+    plain = made()
+    answer = requests.request("COPY", f"{conn.url}/{container}/d/a", params={"version-id": first}, timeout=30,
+                              headers={"X-Auth-Token": conn.token, "Destination": f"{plain}/b"})
+    assert answer.status_code == 201
+    assert read(conn, plain, "b") == b"1"
+    conn.copy_object(plain, "b", f"/{container}/d/a", headers={"X-Delete-After": "1000"})
+    assert read(conn, container, "d/a") == b"1" and "x-delete-at" in conn.head_object(container, "d/a")
+    rows = versions(conn, container)
+    assert len(rows) == 3 and rows[0][2] and "x-delete-at" not in conn.head_object(
+        container, "d/a", query_string=f"version-id={rows[0][1]}")
+    # All versions count.
+    conn.post_container(container, {"X-Container-Meta-Quota-Bytes": "6"})
+
+    def counted():
+        assert conn.head_container(container)["x-container-bytes-used"] == "4"
+
+    eventually(counted)
+    put(conn, container, "d/a", b"22")
+    with pytest.raises(ClientException, match="413"):
+        put(conn, container, "d/a", b"3")
+    conn.delete_object(container, "d/a")
+    with pytest.raises(ClientException, match="413"):
+        put(conn, container, "other", b"3")
+
+
+def test_a_container_is_empty_when_all_versions_are_gone(conn):
+    name = unique("kept")
+    conn.put_container(name, headers={"X-Versions-Enabled": "true"})
+    one = put(conn, name, "a", b"1")
+    two = put(conn, name, "a", b"2")
+    # Restored, over, deleted, restored: things that nobody sees are left by all of it.
+    put(conn, name, "a", b"", f"version-id={one}")
+    put(conn, name, "a", b"", f"version-id={two}")
+    conn.post_object(name, "a", {"X-Delete-After": "1"})
+    conn.delete_object(name, "a")
+    put(conn, name, "a", b"", f"version-id={one}")
+    conn.post_container(name, {"X-Versions-Enabled": "false"})
+    with pytest.raises(ClientException, match="409"):
+        conn.delete_container(name)
+    for row_name, version, _, _ in versions(conn, name):
+        delete(conn, name, row_name, version)
+    assert versions(conn, name) == [] and conn.get_container(name)[1] == []
+    conn.delete_container(name)
