@@ -5,7 +5,7 @@ use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
+    server::graceful::Watcher,
 };
 use std::{convert::Infallible, future::Future, net::IpAddr, time::Duration};
 use tokio::{
@@ -22,9 +22,6 @@ pub enum Face {
     Cdn,
 }
 
-/// Connections served at a time; more are closed at once.
-const MOST_CONNECTIONS: usize = 8192;
-
 /// How long a client may take for a request's head, and a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -37,11 +34,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Headers of one request. Swift's limit of metadata is 90 items, beside what else there is.
 const MOST_HEADERS: usize = 256;
 
-/// How long after a failed accept the next is tried.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Serves everyone who connects until `shutdown` is ready; then accepts no more, lets requests
-/// under way finish for at most `drain`, and drops what is left.
+/// Serves everyone who connects until `shutdown` is ready, as [`transport::accept`] does.
 pub async fn serve(
     gateway: Gateway,
     face: Face,
@@ -49,52 +42,18 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) {
-    let graceful = GracefulShutdown::new();
-    let mut connections = tokio::task::JoinSet::new();
-    tokio::pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok(_) if connections.len() >= MOST_CONNECTIONS => {
-                    metrics::counter!("cairn_gateway_connections_refused_total").increment(1);
-                }
-                Ok((stream, remote)) => {
-                    let served = connection(
-                        gateway.clone(),
-                        face,
-                        stream,
-                        remote.ip(),
-                        graceful.watcher(),
-                    );
-                    connections.spawn(served);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-        }
-    }
-    drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(?drain, "requests still under way are dropped");
-    }
-    connections.shutdown().await;
+    let connection = move |stream, watcher| connection(gateway.clone(), face, stream, watcher);
+    transport::accept(transport::MAX_CONNECTIONS, listener, connection, shutdown, drain).await;
 }
 
-async fn connection(
-    gateway: Gateway,
-    face: Face,
-    stream: TcpStream,
-    remote: IpAddr,
-    watcher: Watcher,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it began");
-        return;
-    }
+async fn connection(gateway: Gateway, face: Face, stream: TcpStream, watcher: Watcher) {
+    let remote = match stream.peer_addr() {
+        Ok(address) => address.ip(),
+        Err(error) => {
+            tracing::debug!(%error, "a connection was gone before it began");
+            return;
+        }
+    };
     let Some(tls) = gateway.config.tls.clone() else {
         return requests(gateway, face, stream, remote, watcher).await;
     };
