@@ -22,12 +22,6 @@ pub enum Face {
     Cdn,
 }
 
-/// How long a client may take for a request's head, and a connection may be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a client may take to agree on TLS.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// Bytes a connection reads at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -47,7 +41,8 @@ pub async fn serve(
 }
 
 async fn connection(gateway: Gateway, face: Face, stream: TcpStream, watcher: Watcher) {
-    let remote = match stream.peer_addr() {
+    let idle = gateway.config.idle_timeout;
+    let remote = match impatient(&stream, idle).and_then(|()| stream.peer_addr()) {
         Ok(address) => address.ip(),
         Err(error) => {
             tracing::debug!(%error, "a connection was gone before it began");
@@ -57,11 +52,21 @@ async fn connection(gateway: Gateway, face: Face, stream: TcpStream, watcher: Wa
     let Some(tls) = gateway.config.tls.clone() else {
         return requests(gateway, face, stream, remote, watcher).await;
     };
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.0.accept(stream)).await {
+    match tokio::time::timeout(idle, tls.0.accept(stream)).await {
         Ok(Ok(stream)) => requests(gateway, face, stream, remote, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
         Err(_) => tracing::debug!("a client did not say what it wants of TLS in time"),
     }
+}
+
+/// Breaks a connection of whose answer nothing goes for too long. This is the kernel's to say: it
+/// knows what the client took, where we only see whether there is room to write more, which a
+/// client that reads slowly makes once in a megabyte. It watches what is left of a connection
+/// that we have closed, too.
+fn impatient(stream: &TcpStream, idle: Duration) -> std::io::Result<()> {
+    // Zero is what the system thinks is long enough.
+    let millis = u32::try_from(idle.as_millis()).unwrap_or(u32::MAX).max(1);
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
 }
 
 /// Answers the requests of a connection, one after the other.
@@ -69,13 +74,14 @@ async fn requests<S>(gateway: Gateway, face: Face, stream: S, remote: IpAddr, wa
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let idle = gateway.config.idle_timeout;
     let service = service_fn(move |request: Request<Incoming>| {
         let gateway = gateway.clone();
         async move { Ok::<_, Infallible>(front::serve(gateway, remote, face, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(idle)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(MOST_HEADERS)
         .title_case_headers(true)
