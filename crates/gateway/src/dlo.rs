@@ -144,6 +144,7 @@ async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_manifest_names_a_container_and_a_prefix() {
@@ -151,6 +152,15 @@ mod tests {
         assert_eq!((manifest.container.as_str(), manifest.prefix.as_str()), ("a b", "c/%d"));
         for bad in ["", "c", "c/", "/c/o", "c//o", "c/o?x", "c/a%26b", "c/%ff"] {
             assert_eq!(Manifest::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_manifest_does_harm(text in "\\PC{0,40}|[a-c/%0-9?]{0,12}") {
+            if let Some(manifest) = Manifest::parse(&text) {
+                prop_assert!(!manifest.prefix.is_empty());
+            }
         }
     }
 }
