@@ -11,7 +11,7 @@ const IDLE: Duration = Duration::from_secs(2);
 const SOONEST: Duration = Duration::from_millis(1500);
 
 fn who_lets_the_gateway_wait_is_given_up_and_leaves_nothing(front: &Front) {
-    let large = content(5, 30_000_000);
+    let large = content(5, 16_000_000);
     front.put("c/large", &large);
     let chunks = front.chunks();
     let started = Instant::now();
@@ -74,7 +74,7 @@ fn who_is_slow_is_served_to_the_end(front: &Front) {
     let started = Instant::now();
     let mut slow = Wire::to(&front.address);
     slow.send(front.head("PUT", "c/large", "transfer-encoding: chunked\r\n"));
-    for piece in large.chunks(large.len() / 8 + 1) {
+    for piece in large.chunks(large.len() / 6 + 1) {
         std::thread::sleep(IDLE / 4);
         slow.send(format!("{:x}\r\n", piece.len()));
         slow.send(piece);
@@ -89,7 +89,7 @@ fn who_is_slow_is_served_to_the_end(front: &Front) {
     let mut got = Vec::new();
     while got.len() < large.len() {
         std::thread::sleep(IDLE / 4);
-        got.extend(slow.take((large.len() - got.len()).min(large.len() / 8)));
+        got.extend(slow.take((large.len() - got.len()).min(large.len() / 6)));
     }
     assert!(got == large && started.elapsed() > IDLE);
 }
