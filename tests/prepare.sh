@@ -24,3 +24,6 @@ need gcc libc6-dev
 
 # The tests that cut the power mount file systems on loop devices and shut them down.
 need mount e2fsprogs xfsprogs
+
+# Those of TLS make certificates.
+need openssl

@@ -12,6 +12,7 @@ mod commands;
 mod crashes;
 mod documents;
 mod expiry;
+mod front;
 mod harness;
 mod listings;
 mod losses;

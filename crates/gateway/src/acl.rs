@@ -171,6 +171,7 @@ impl AccountAcl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn lists_are_kept_in_one_form() {
@@ -215,5 +216,34 @@ mod tests {
         assert_eq!(acl.to_json(), r#"{"admin":["a:x"],"read-only":["b"]}"#);
         assert!(AccountAcl::parse(r#"{"other":[]}"#).is_err());
         assert!(AccountAcl::parse("[]").is_err() && AccountAcl::parse("{}").unwrap().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_stays_as_it_is(
+            items in prop::collection::vec(" ?(\\.r|\\.ref|acct|\\.x)? ?:? ?-? ?\\*?\\.?[a-z]{0,4} ?", 0..5),
+        ) {
+            for name in ["X-Container-Read", "X-Container-Write"] {
+                if let Ok(kept) = clean(name, &items.join(",")) {
+                    prop_assert_eq!(clean(name, &kept), Ok(kept.clone()));
+                    let acl = ContainerAcl::parse(&kept);
+                    prop_assert!(name == "X-Container-Read" || acl.referrers.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn no_list_and_no_referrer_does_harm(text in "\\PC{0,40}", referrer in "\\PC{0,9}(://)?\\PC{0,20}") {
+            let _ = clean("X-Container-Read", &text);
+            let _ = ContainerAcl::parse(&text).admits_referrer(Some(&referrer));
+            let _ = AccountAcl::parse(&text);
+        }
+
+        #[test]
+        fn an_account_list_comes_back(lists in any::<[Vec<String>; 3]>()) {
+            let [admin, read_write, read_only] = lists;
+            let acl = AccountAcl { admin, read_write, read_only };
+            prop_assert_eq!(AccountAcl::parse(&acl.to_json()).unwrap(), acl);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Conditional requests. No I/O.
 
 use crate::time;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use std::borrow::Cow;
 
 /// Whether an entity tag is one of a list, or the list is a star.
 fn matches(list: &str, etag: &str) -> bool {
@@ -11,21 +12,26 @@ fn matches(list: &str, etag: &str) -> bool {
     })
 }
 
+/// A header, which is no tag and no date where it is no text.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<Cow<'_, str>> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
 /// What the conditions of a GET or HEAD make of it, if they do not hold: 304 or 412. `modified`
 /// is in seconds since 1970.
 pub fn outcome(headers: &HeaderMap, etag: &str, modified: u64) -> Option<StatusCode> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name| text(headers, name);
     if let Some(list) = text(header::IF_MATCH)
-        && !matches(list, etag)
+        && !matches(&list, etag)
     {
         return Some(StatusCode::PRECONDITION_FAILED);
     }
     if let Some(list) = text(header::IF_NONE_MATCH)
-        && matches(list, etag)
+        && matches(&list, etag)
     {
         return Some(StatusCode::NOT_MODIFIED);
     }
-    let date = |name| text(name).and_then(time::parse_http);
+    let date = |name| text(name).and_then(|text| time::parse_http(&text));
     if let Some(since) = date(header::IF_UNMODIFIED_SINCE)
         && modified > since
     {
@@ -42,12 +48,10 @@ pub fn outcome(headers: &HeaderMap, etag: &str, modified: u64) -> Option<StatusC
 
 /// Whether an `If-Range` lets ranges stand.
 pub fn ranges_stand(headers: &HeaderMap, etag: &str, modified: u64) -> bool {
-    let Some(value) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) else {
-        return true;
-    };
-    match time::parse_http(value) {
+    let Some(value) = text(headers, header::IF_RANGE) else { return true };
+    match time::parse_http(&value) {
         Some(since) => modified <= since,
-        None => matches(value, etag),
+        None => matches(&value, etag),
     }
 }
 
@@ -55,6 +59,7 @@ pub fn ranges_stand(headers: &HeaderMap, etag: &str, modified: u64) -> bool {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     #[test]
     fn conditions_are_those_of_http() {
@@ -83,12 +88,48 @@ mod tests {
             assert_eq!(status, expected, "{name}: {value}");
         }
         let mut headers = HeaderMap::new();
+        headers.insert(header::IF_MATCH, HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(outcome(&headers, "abc", at), Some(StatusCode::PRECONDITION_FAILED));
+        let mut headers = HeaderMap::new();
         assert!(ranges_stand(&headers, "abc", at));
         for (value, stand) in
             [("\"abc\"".into(), true), ("x".into(), false), (date(at), true), (date(at - 1), false)]
         {
             headers.insert(header::IF_RANGE, HeaderValue::from_str(&value).unwrap());
             assert_eq!(ranges_stand(&headers, "abc", at), stand, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_condition_does_harm(
+            name in prop::sample::select(vec![
+                header::IF_MATCH,
+                header::IF_NONE_MATCH,
+                header::IF_MODIFIED_SINCE,
+                header::IF_UNMODIFIED_SINCE,
+                header::IF_RANGE,
+            ]),
+            value in prop::collection::vec(any::<u8>(), 0..40),
+            modified in any::<u64>(),
+        ) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                headers.insert(name, value);
+            }
+            let _ = (outcome(&headers, "abc", modified), ranges_stand(&headers, "abc", modified));
+        }
+
+        #[test]
+        fn a_tag_is_found_wherever_it_stands(
+            before in "((W/)?\"[a-z]{0,3}\" ?, ?){0,3}",
+            weak in "(W/)?",
+            after in "( ?, ?[a-z]{0,3}){0,3}",
+        ) {
+            let list = format!("{before}{weak}\"etag\"{after}");
+            prop_assert!(matches(&list, "etag"), "{list}");
+            let list = format!("{before}x{after}");
+            prop_assert!(!matches(&list, "etag"));
         }
     }
 }

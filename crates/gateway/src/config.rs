@@ -11,7 +11,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// How long a token is good.
     pub token_lifetime: Duration,
-    /// How long nothing may come of a request's body, or go of an answer's.
+    /// How long a client may let us wait: for a request and its head, for more of a body, and to
+    /// take more of an answer.
     pub idle_timeout: Duration,
     /// Domains below which names of hosts are those of accounts and containers.
     pub storage_domains: Vec<String>,

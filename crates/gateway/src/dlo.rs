@@ -230,6 +230,7 @@ where
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use proptest::prelude::*;
     use std::sync::{Arc, atomic::AtomicUsize, atomic::Ordering::Relaxed};
 
     /// Pages of three bytes each, the last of which fails if `fails`; and how many were asked for.
@@ -272,6 +273,15 @@ mod tests {
         assert_eq!((manifest.container.as_str(), manifest.prefix.as_str()), ("a b", "c/%d"));
         for bad in ["", "c", "c/", "/c/o", "c//o", "c/o?x", "c/a%26b", "c/%ff"] {
             assert_eq!(Manifest::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_manifest_does_harm(text in "\\PC{0,40}|[a-c/%0-9?]{0,12}") {
+            if let Some(manifest) = Manifest::parse(&text) {
+                prop_assert!(!manifest.prefix.is_empty());
+            }
         }
     }
 }

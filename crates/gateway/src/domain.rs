@@ -51,6 +51,7 @@ pub fn remapped(domains: &[String], host: &str, path: &str) -> Result<Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn hosts_name_accounts_and_containers() {
@@ -75,5 +76,21 @@ mod tests {
             assert_eq!(path(host, asked), Ok(expected.map(str::to_owned)), "{host} {asked}");
         }
         assert_eq!(path("x.c.AUTH_a.example.net", "/"), Err(400));
+    }
+
+    proptest! {
+        #[test]
+        fn no_host_does_harm(host in "[a-zA-Z.:_-]{0,20}(example.net)?(:[0-9x]{0,5})?|\\PC{0,40}", path in "/?\\PC{0,20}") {
+            if let Ok(Some(remapped)) = remapped(&["example.net".to_owned()], &host, &path) {
+                prop_assert!(remapped.starts_with("/v1/") && remapped.ends_with(path.trim_start_matches('/')));
+            }
+        }
+
+        #[test]
+        fn what_a_host_names_is_found(container in "[a-z0-9-]{1,12}", owner in "[a-z0-9-]{1,12}", object in "[a-z/]{0,9}") {
+            let host = format!("{container}.AUTH-{owner}.example.net");
+            let path = remapped(&["example.net".to_owned()], &host, &format!("/{object}")).unwrap();
+            prop_assert_eq!(path, Some(format!("/v1/AUTH_{owner}/{container}/{object}")));
+        }
     }
 }

@@ -39,6 +39,7 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     #[test]
     fn the_time_to_go_is_read_as_in_swift() {
@@ -66,6 +67,20 @@ mod tests {
             }
             let read = of(&headers, now).map_err(|refusal| refusal.text().into_owned());
             assert_eq!(read, expected.map_err(str::to_owned), "{at:?} {after:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_to_go_goes_later(at in "-?[0-9]{0,25}|\\PC{0,9}", after in prop::option::of("-?[0-9]{0,25}"), now in 0..LAST) {
+            let mut headers = HeaderMap::new();
+            metadata::set(&mut headers, "x-delete-at", &at);
+            if let Some(after) = after {
+                metadata::set(&mut headers, "x-delete-after", &after);
+            }
+            if let Ok(Some(at)) = of(&headers, now) {
+                prop_assert!(at > now && at <= LAST);
+            }
         }
     }
 }

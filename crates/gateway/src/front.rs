@@ -66,7 +66,8 @@ pub async fn serve(
     };
     let response = route::answer(&gateway, &front, face, request).await;
     let (mut parts, body) = response.into_parts();
-    note.whole = body.is_end_stream();
+    // Nobody asks for a body that is not to be sent.
+    note.whole = body.is_end_stream() || note.method == Method::HEAD;
     for name in ["x-trans-id", "x-openstack-request-id"] {
         metadata::set(&mut parts.headers, name, &front.transaction);
     }

@@ -380,6 +380,7 @@ pub fn escape_xml(text: &str) -> String {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     fn form(query: &str, accept: Option<&'static str>) -> Result<Form, u16> {
         let mut headers = HeaderMap::new();
@@ -450,5 +451,48 @@ mod tests {
             "[{\"subdir\":\"a<&\\\"'>\\u0001\\n\u{7f}\u{85}\"}]"
         );
         assert_eq!(render(Form::Text, "container", "c", vec![]), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_listing_asks_for_too_much(
+            text in "(limit|path|prefix|delimiter|marker|format|reverse)=[0-9a-z/%+]{0,12}(&limit=[0-9]{0,25})?",
+            accept in "[a-z*/;q=0-9., -]{0,40}|\\PC{0,20}",
+        ) {
+            if let Ok(query) = Query::parse(&text) {
+                if let Ok(wanted) = Wanted::of(&query) {
+                    prop_assert!(wanted.limit <= limits::LISTING);
+                }
+                let mut headers = HeaderMap::new();
+                if let Ok(accept) = HeaderValue::from_str(&accept) {
+                    headers.insert(header::ACCEPT, accept);
+                }
+                let _ = (Form::of(&query, &headers), Form::of_versions(&query, &headers));
+            }
+        }
+
+        #[test]
+        fn what_a_media_type_is_told_comes_back(
+            mime_type in "[a-z]{1,5}/[a-z]{1,5}(; ?[a-z]{1,5}=[a-z\"]{0,5}){0,2}",
+            bytes in any::<Option<u64>>(),
+            etag in prop::option::of("[0-9a-f]{32}"),
+            link in any::<bool>(),
+        ) {
+            let slo_etag = etag.as_deref();
+            let listed = Listed { mime_type: &mime_type, bytes, slo_etag, link };
+            let kept = listed.kept();
+            prop_assert_eq!(Listed::of(&kept), listed);
+        }
+
+        #[test]
+        fn no_name_breaks_a_listing(name in any::<String>(), kept in "\\PC{0,20}(;swift_(bytes|etag|link)=\\PC{0,9}){0,3}") {
+            let xml = render(Form::Xml, "container", &name, vec![Row::Folded(name.clone())]);
+            prop_assert_eq!(xml.matches(['<', '>']).count(), 2 * 7, "{}", xml);
+            prop_assert!(!xml[40..].contains(|c: char| c.is_control() && c != '\n'));
+            let json = render(Form::Json, "container", &name, vec![Row::Folded(name.clone())]);
+            let read: Value = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(read[0]["subdir"].as_str(), Some(name.as_str()));
+            let _ = Listed::of(&kept);
+        }
     }
 }

@@ -65,12 +65,18 @@ fn utf8(value: &HeaderValue) -> Result<&str, Refusal> {
 }
 
 /// Bytes of a header that need not be UTF-8, as text: each byte that is none is a character of the
-/// last private plane, from [`ODD`] on, which stands for nothing else.
+/// last private plane, from [`ODD`] on. One that comes as such a character is kept byte by byte, so
+/// that these stand for nothing else.
 fn from_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
+    let odd = |byte: &u8| char::from_u32(ODD + u32::from(*byte));
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        let odd = |byte: &u8| char::from_u32(ODD + u32::from(*byte));
+        for c in chunk.valid().chars() {
+            match u32::from(c) < ODD {
+                true => text.push(c),
+                false => text.extend(c.encode_utf8(&mut [0; 4]).as_bytes().iter().filter_map(odd)),
+            }
+        }
         text.extend(chunk.invalid().iter().filter_map(odd));
     }
     text
@@ -255,6 +261,7 @@ pub fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn metadata_is_set_and_removed_as_in_swift() {
@@ -312,5 +319,42 @@ mod tests {
         assert_eq!(shown["x-object-meta-a"], "1");
         assert_eq!(shown["content-encoding"], "gzip");
         assert_eq!(shown.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn values_come_back(bytes in prop::collection::vec(any::<u8>(), 0..40), text in any::<String>()) {
+            for bytes in [&bytes, text.as_bytes(), &[text.as_bytes(), &bytes].concat()] {
+                if let Ok(kept) = HeaderValue::from_bytes(bytes) {
+                    prop_assert_eq!(value(&from_bytes(bytes)), Some(kept));
+                }
+            }
+        }
+
+        #[test]
+        fn no_metadata_does_harm_and_what_is_taken_is_shown(
+            items in prop::collection::vec(
+                ("(x-remove-)?(x-)?(object|container|account)-meta-[a-z]{0,3}", prop::collection::vec(any::<u8>(), 0..9)),
+                0..9,
+            ),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, bytes) in &items {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                if let Ok(value) = HeaderValue::from_bytes(bytes) {
+                    headers.insert(name, value);
+                }
+            }
+            for subject in [Subject::Account, Subject::Container, Subject::Object] {
+                let Ok(changes) = changes(&headers, subject) else { continue };
+                let set: Properties = changes.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+                let mut shown = HeaderMap::new();
+                show(&mut shown, &set, subject);
+                prop_assert_eq!(shown.len(), set.len());
+                for (name, value) in &shown {
+                    prop_assert_eq!(headers.get(name), Some(value));
+                }
+            }
+        }
     }
 }

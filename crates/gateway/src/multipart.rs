@@ -295,4 +295,20 @@ mod tests {
         assert_eq!(pairs("x; a=\"b"), r#"x [("a", "b")]"#);
         assert_eq!(pairs("x; ; a = b ;c"), r#"x [("a", "b")]"#);
     }
+
+    proptest! {
+        #[test]
+        fn parameters_come_back(pairs in prop::collection::vec(("[a-z]{1,5}", "[^\\\\]{0,12}"), 0..4)) {
+            let mut header = "form-data".to_owned();
+            for (name, value) in &pairs {
+                header.push_str(&format!("; {name}=\"{}\"", value.replace('"', "\\\"")));
+            }
+            prop_assert_eq!(parameters(&header), ("form-data".to_owned(), pairs));
+        }
+
+        #[test]
+        fn no_header_does_harm(header in "\\PC{0,30}|[a;=\"\\\\ ]{0,20}") {
+            let _ = parameters(&header);
+        }
+    }
 }

@@ -365,9 +365,9 @@ pub async fn store(
 
 /// What must hold of the object when it is stored.
 pub async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
-    match call.header("if-none-match") {
-        None => Ok(Precondition::None),
-        Some("*") => {
+    match call.headers.get(header::IF_NONE_MATCH).map(|value| value.as_bytes().trim_ascii()) {
+        None | Some(b"") => Ok(Precondition::None),
+        Some(b"*") => {
             // So that nobody sends a large body for nothing; the commit checks it again.
             match call.head_of(call.place()?).await {
                 Ok(_) => Err(Refusal::new(StatusCode::PRECONDITION_FAILED)),
@@ -381,8 +381,13 @@ pub async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
 
 /// The MD5 a client says the content has.
 fn expected_etag(call: &Call) -> Result<Option<String>, Refusal> {
-    let Some(etag) = call.header("etag") else { return Ok(None) };
-    let etag = etag.trim_matches('"').to_ascii_lowercase();
+    let Some(etag) = call.headers.get(header::ETAG) else { return Ok(None) };
+    // What is no text is an entity tag that nothing has.
+    let etag = String::from_utf8_lossy(etag.as_bytes());
+    let etag = etag.trim().trim_matches('"').to_ascii_lowercase();
+    if etag.is_empty() {
+        return Ok(None);
+    }
     match etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit()) {
         true => Ok(Some(etag)),
         false => Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY)),

@@ -232,6 +232,7 @@ pub fn container_and_object(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn paths_name_what_swift_says() {
@@ -261,5 +262,38 @@ mod tests {
         let long = |n| format!("AUTH_a/c/{}", "x".repeat(n));
         assert!(Target::parse(&long(1024)).is_ok());
         assert_eq!(Target::parse(&long(1025)).unwrap_err().status, 400);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_path_names_is_named_again_by_its_url(
+            path in "(AUTH_|SERVICE_)?[a-c%0-9/]{0,12}|\\PC{0,40}|AUTH_a/\\PC{1,20}/\\PC{0,40}",
+        ) {
+            if let Ok(target) = Target::parse(&path) {
+                let url = target.url_path();
+                prop_assert!(url.parse::<http::Uri>().is_ok(), "{url}");
+                prop_assert_eq!(Target::parse(&url["/v1/".len()..]).unwrap(), target);
+            }
+            let _ = container_and_object(&path, "");
+        }
+
+        #[test]
+        fn names_come_through_urls(name in any::<String>()) {
+            match name.contains('\0') {
+                true => prop_assert!(unescape(&escape(&name)).is_err()),
+                false => prop_assert_eq!(unescape(&escape(&name)).unwrap(), name),
+            }
+        }
+
+        #[test]
+        fn no_two_names_are_of_one_account(
+            names in prop::array::uniform2("(AUTH_|SERVICE_)(AUTH_|SERVICE_)?[ab]"),
+        ) {
+            let [one, other] = names.each_ref().map(|name| Account::parse(name));
+            if let (Some(one), Some(other)) = (one, other) {
+                prop_assert_eq!(names[0] == names[1], one.name == other.name);
+                prop_assert_eq!(&one.to_string(), &names[0]);
+            }
+        }
     }
 }

@@ -58,6 +58,8 @@ pub fn is_true(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
 
     #[test]
     fn parameters_are_decoded_and_the_last_one_counts() {
@@ -66,5 +68,27 @@ mod tests {
         assert!(query.has("b") && query.filled("b").is_none() && !query.has("c"));
         assert!(query.is_true("reverse") && !query.is_true("b"));
         assert!(Query::parse("a=%ff").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn parameters_come_through_urls(pairs in prop::collection::vec(any::<(String, String)>(), 0..6)) {
+            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            let filled = pairs.iter();
+            let text: Vec<_> = filled.clone().map(|(n, v)| format!("{}={}", encode(n), encode(v))).collect();
+            let query = Query::parse(&text.join("&")).unwrap();
+            prop_assert!(query.0.iter().eq(filled.clone()));
+            for (name, _) in filled {
+                let last = pairs.iter().rfind(|(n, _)| n == name);
+                prop_assert_eq!(query.get(name), last.map(|(_, value)| value.as_str()));
+            }
+        }
+
+        #[test]
+        fn no_query_does_harm(text in "[a&=%0-9f+]{0,40}|\\PC{0,40}") {
+            if let Ok(query) = Query::parse(&text) {
+                prop_assert!(query.0.len() <= MOST);
+            }
+        }
     }
 }

@@ -171,6 +171,7 @@ impl Call {
 mod tests {
     use super::*;
     use http::Method;
+    use proptest::prelude::*;
 
     #[test]
     fn signatures_are_read_in_every_form() {
@@ -234,5 +235,26 @@ mod tests {
         }
         let grant = grant(Method::GET, true);
         assert!(!grant.covers(&Method::GET, &account("AUTH_a"), None, false));
+    }
+
+    proptest! {
+        #[test]
+        fn no_signature_does_harm(text in "(sha1|sha256|md5)?:?[0-9a-zA-Z+/=_-]{0,140}|\\PC{0,40}", key in any::<String>()) {
+            if let Some(signature) = Signature::parse(&text) {
+                prop_assert!(!signature.is_of(&key, text.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn whoever_has_the_key_signs(key in any::<String>(), message in any::<Vec<u8>>()) {
+            let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_bytes()).unwrap();
+            let bytes = mac.chain_update(&message).finalize().into_bytes();
+            let signature = Signature::parse(&hex::encode(bytes)).unwrap();
+            prop_assert!(signature.is_of(&key, &message));
+            let other = format!("{key}x");
+            prop_assert!(!signature.is_of(&other, &message));
+            let encoded = format!("sha256:{}", BASE64.encode(bytes));
+            prop_assert_eq!(Signature::parse(&encoded), Some(signature));
+        }
     }
 }

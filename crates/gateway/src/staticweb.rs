@@ -331,6 +331,7 @@ fn readable(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn sizes_are_written_for_people() {
@@ -367,6 +368,25 @@ mod tests {
         ] {
             let page = document(&site(css), "l", "x/y/", "");
             assert!(page.contains(&format!("href={href}")), "{page}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_is_part_of_the_page(name in any::<String>(), kind in any::<String>(), prefix in "[a<>\"&/]{0,9}") {
+            let shown = [("bytes", Value::from(7)), ("content_type", kind.into())];
+            let shown = shown.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            let rows = [Row::Folded(format!("{prefix}{name}")), Row::Entry("object", name.clone(), shown)];
+            let site = Site { css: Some(name.clone()), ..Site::of(&Properties::new()) };
+            let page = document(&site, &name, &prefix, &table(&name, &prefix, &rows));
+            let harmless = Site { css: Some("x".into()), ..Site::of(&Properties::new()) };
+            let shown = [("content_type", Value::from("x"))].map(|(n, v)| (n.to_owned(), v));
+            let rows = [Row::Folded("x".into()), Row::Entry("object", "x".into(), shown.into_iter().collect())];
+            let parent = if prefix.is_empty() { "" } else { "x" };
+            let other = document(&harmless, "x", parent, &table("x", parent, &rows));
+            for mark in ['<', '>', '"'] {
+                prop_assert_eq!(page.matches(mark).count(), other.matches(mark).count(), "{}", page);
+            }
         }
     }
 }

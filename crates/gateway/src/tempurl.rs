@@ -216,6 +216,8 @@ fn disposition(kind: &str, filename: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn addresses_are_in_their_ranges() {
@@ -311,5 +313,39 @@ mod tests {
             dressed(Some("x"), false, Some("inline")),
             "attachment; filename=\"x\"; filename*=UTF-8''x"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_url_does_harm(
+            text in "\\PC{0,40}",
+            expires in "[0-9TZ:+-]{0,25}",
+            range in "[0-9a-f:.]{0,20}(/[0-9]{0,4})?",
+            address in any::<u128>(),
+        ) {
+            let query = format!("temp_url_sig={text}&temp_url_expires={expires}&temp_url_ip_range={range}");
+            if let Ok(query) = Query::parse(&query) {
+                let _ = Shown::of(&query, 0);
+            }
+            let _ = is_in(IpAddr::V6(address.into()), &range);
+            let _ = is_in(IpAddr::V4((address as u32).into()), &range);
+        }
+
+        #[test]
+        fn an_address_is_in_its_own_networks(address in any::<u32>(), bits in 0_u32..=32) {
+            let network = address & u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            let (address, network): (Ipv4Addr, Ipv4Addr) = (address.into(), network.into());
+            let network = format!("{network}/{bits}");
+            prop_assert!(is_in(address.into(), &network));
+        }
+
+        #[test]
+        fn every_name_can_be_that_of_a_file(name in any::<String>()) {
+            let disposition = disposition("attachment", &name);
+            prop_assert!(metadata::value(&disposition).is_some());
+            prop_assert_eq!(disposition.matches('"').count(), 2);
+            let (_, encoded) = disposition.rsplit_once("''").unwrap();
+            prop_assert_eq!(percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap(), name);
+        }
     }
 }

@@ -52,10 +52,15 @@ pub fn parse_swift(text: &str) -> Option<u64> {
     seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(micros)
 }
 
-/// Seconds since 1970 from a date of HTTP, in any of its three forms.
+/// Seconds since 1970 from a date of HTTP, in any of its three forms, or as mails have it; earlier
+/// ones are as old as can be.
 pub fn parse_http(text: &str) -> Option<u64> {
-    let time = httpdate::parse_http_date(text.trim()).ok()?;
-    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+    let text = text.trim();
+    if let Ok(time) = httpdate::parse_http_date(text) {
+        return time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
+    }
+    let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(time.as_second().try_into().unwrap_or(0))
 }
 
 /// Seconds since 1970 from a number, or from an ISO 8601 date in UTC as `TempURL` takes them.
@@ -79,6 +84,7 @@ pub fn parse_expiry(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn times_are_written_as_swift_writes_them() {
@@ -94,10 +100,33 @@ mod tests {
         assert_eq!(parse_http(&http(micros)), Some(1_795_283_018));
         assert_eq!(parse_http("Saturday, 21-Nov-26 17:43:38 GMT"), Some(1_795_283_018));
         assert_eq!(parse_http("Sat Nov 21 17:43:38 2026"), Some(1_795_283_018));
+        assert_eq!(parse_http("Mon, 01 Jan 1900 00:00:00 GMT"), Some(0));
+        assert_eq!(parse_http("21 Nov 2026 18:43:38 +0100"), Some(1_795_283_018));
         assert_eq!(parse_http("yesterday"), None);
         assert_eq!(parse_expiry("1400000000"), Some(1_400_000_000));
         assert_eq!(parse_expiry("2026-11-21T17:43:37Z"), Some(1_795_283_017));
         assert_eq!(parse_expiry("2026-11-21T17:43:37+0100"), Some(1_795_279_417));
         assert_eq!(parse_expiry("soon"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_time_does_harm(text in "\\PC{0,40}|[0-9TZ:. +-]{0,30}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT") {
+            let _ = (parse_swift(&text), parse_http(&text), parse_expiry(&text));
+        }
+
+        #[test]
+        fn times_come_back(micros in 0..253_402_300_799_000_000_u64) {
+            prop_assert_eq!(parse_swift(&swift(micros)), Some(micros / 10 * 10));
+            prop_assert_eq!(parse_http(&http(micros)), Some(micros.div_ceil(1_000_000)));
+            let date = iso(micros);
+            let date = date.split('.').next().unwrap();
+            prop_assert_eq!(parse_expiry(&format!("{date}Z")), Some(micros / 1_000_000));
+        }
+
+        #[test]
+        fn every_number_is_a_time(any in any::<u64>()) {
+            let _ = (http(any), http_seconds(any), iso(any), swift(any));
+        }
     }
 }

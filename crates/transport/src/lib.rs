@@ -28,6 +28,6 @@ pub use capability::{
 pub use channel::Channel;
 pub use connect::{Authenticated, BoxIo, Connect, Io, LocalConnector, TcpConnector, channel};
 pub use gate::{Admitted, Bearer, Caller, Gate, Seconds, denied};
-pub use listen::{Listener, MAX_CONNECTIONS, serve};
+pub use listen::{Listener, MAX_CONNECTIONS, accept, serve};
 pub use pool::{HttpPool, PoolError};
 pub use token::{Claims, TokenKey};

@@ -1,6 +1,7 @@
 //! Accepting connections until told to stop.
 
 use crate::{App, Io};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::{future::Future, io, time::Duration};
 use tokio::net::TcpListener;
 
@@ -28,27 +29,33 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// it is known whose it is; the files of logs and volumes need descriptors too.
 pub const MAX_CONNECTIONS: usize = 8192;
 
-/// Serves `app` to everyone who connects until `shutdown` is ready; then accepts no more, lets
-/// requests under way finish for at most `drain`, and drops what is left. Connections beyond
-/// [`MAX_CONNECTIONS`] are closed at once.
+/// Serves `app` to everyone who connects until `shutdown` is ready, as [`accept`] does, to at most
+/// [`MAX_CONNECTIONS`] at a time.
 pub async fn serve<L: Listener>(
     listener: L,
     app: App,
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) {
-    serve_at_most(MAX_CONNECTIONS, listener, app, shutdown, drain).await;
+    let connection = move |io, watcher| app.clone().connection(io, Some(watcher));
+    accept(MAX_CONNECTIONS, listener, connection, shutdown, drain).await;
 }
 
-async fn serve_at_most<L: Listener>(
+/// Has `connection` serve everyone who connects until `shutdown` is ready; then accepts no more,
+/// lets requests under way finish for at most `drain`, and drops what is left. The watcher tells a
+/// connection when to finish. Connections beyond `most` at a time are closed at once.
+pub async fn accept<L, F>(
     most: usize,
     mut listener: L,
-    app: App,
+    mut connection: impl FnMut(L::Io, Watcher) -> F,
     shutdown: impl Future<Output = ()>,
     drain: Duration,
-) {
+) where
+    L: Listener,
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut full = false;
-    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+    let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -56,13 +63,14 @@ async fn serve_at_most<L: Listener>(
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
                 Ok(_) if connections.len() >= most => {
+                    metrics::counter!("cairn_connections_refused_total").increment(1);
                     if !std::mem::replace(&mut full, true) {
                         tracing::warn!(most, "too many connections: new ones are closed");
                     }
                 }
                 Ok(io) => {
                     full = false;
-                    connections.spawn(app.clone().connection(io, Some(graceful.watcher())));
+                    connections.spawn(connection(io, graceful.watcher()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -108,7 +116,8 @@ mod tests {
         let routes = tonic::service::Routes::default();
         let app = App::new(key, routes, None, Arc::new(|| Ok(())), None);
         let forever = std::future::pending();
-        let serving = tokio::spawn(serve_at_most(2, listener, app, forever, Duration::ZERO));
+        let connection = move |io, watcher| app.clone().connection(io, Some(watcher));
+        let serving = tokio::spawn(accept(2, listener, connection, forever, Duration::ZERO));
         let (one, held) = ask(address).await;
         let (two, _held) = ask(address).await;
         assert!(one.ends_with(b"live\n") && two.ends_with(b"live\n"));

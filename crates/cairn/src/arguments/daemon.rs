@@ -71,7 +71,8 @@ pub struct GatewaySettings {
     /// How long a token for Swift is good [default: 1d]
     #[arg(long, value_name = "TIME", env = "CAIRN_SWIFT_TOKEN_LIFETIME", hide_env_values = true)]
     pub swift_token_lifetime: Option<Span>,
-    /// How long a client may let the other side wait in the middle of a body [default: 1m]
+    /// How long a client may let the gateway wait: for a request, for more of its body, or to take
+    /// more of an answer [default: 1m]
     #[arg(long, value_name = "TIME", env = "CAIRN_IDLE_TIMEOUT", hide_env_values = true)]
     pub idle_timeout: Option<Span>,
     /// How many containers of an account may be made and removed a second, at one gateway

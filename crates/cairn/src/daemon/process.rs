@@ -11,8 +11,11 @@ use transport::App;
 /// How often the recorder sorts samples into its histograms; unsorted ones take memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// The most listeners of a daemon: for daemons, for Swift, and for public containers.
+const LISTENERS: u64 = 3;
+
 /// Descriptors that a daemon asks for: those of its connections, and of its files.
-const DESCRIPTORS: u64 = transport::MAX_CONNECTIONS as u64 + 8192;
+const DESCRIPTORS: u64 = LISTENERS * transport::MAX_CONNECTIONS as u64 + 8192;
 
 /// Has this process get the descriptors it may need. Shells give few, and a log that cannot open
 /// its next file for the connections there are ends the process.

@@ -192,8 +192,50 @@ fn moment(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// JSON of the words that requests are made of.
+    pub fn json() -> impl Strategy<Value = Value> {
+        const WORDS: [&str; 16] = [
+            "auth",
+            "identity",
+            "scope",
+            "methods",
+            "password",
+            "token",
+            "user",
+            "id",
+            "name",
+            "domain",
+            "project",
+            "unscoped",
+            "tenantName",
+            "passwordCredentials",
+            "username",
+            "apiKeyCredentials",
+        ];
+        let word = || prop::sample::select(WORDS.to_vec()).prop_map(str::to_owned);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            word().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        let inner = leaf.prop_recursive(6, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((word(), inner), 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        });
+        // Most would be refused at their first member otherwise.
+        (inner.clone(), inner).prop_map(|(identity, scope)| {
+            json!({ "auth": { "identity": identity, "scope": scope, "tenantName": "a" } })
+        })
+    }
 
     #[test]
     fn its_paths_are_known() {

@@ -112,6 +112,7 @@ async fn tenants(request: &Request<'_>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_way_to_say_who_one_is_is_read() {
@@ -130,6 +131,14 @@ mod tests {
         assert_eq!(auth.token.unwrap().id, "t");
         for text in ["", "{}", "[]", r#"{"auth":{"passwordCredentials":{"username":1}}}"#] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_does_harm(body in crate::keystone::tests::json(), bytes in any::<Vec<u8>>()) {
+            let _ = serde_json::from_slice::<Body>(&bytes);
+            let _ = serde_json::from_value::<Body>(body);
         }
     }
 }

@@ -260,6 +260,7 @@ fn project(account: &Account) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn scopes_are_read_as_keystone_reads_them() {
@@ -287,6 +288,16 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(wanted(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_does_harm(body in crate::keystone::tests::json(), bytes in any::<Vec<u8>>()) {
+            let _ = serde_json::from_slice::<Body>(&bytes);
+            if let Ok(body) = serde_json::from_value::<Body>(body) {
+                let _ = Wanted::of(body.auth.scope);
+            }
         }
     }
 }
