@@ -172,7 +172,7 @@ pub enum Row {
 pub fn container_row(entry: &ContainerEntry) -> Row {
     let mut shown = Map::new();
     shown.insert("name".into(), entry.name.as_str().into());
-    shown.insert("count".into(), entry.objects.into());
+    shown.insert("count".into(), entry.live_objects.into());
     shown.insert("bytes".into(), entry.bytes.into());
     shown.insert("last_modified".into(), time::iso(entry.modified).into());
     Row::Entry("container", entry.name.to_string(), shown)
