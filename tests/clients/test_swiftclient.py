@@ -445,6 +445,18 @@ def test_versions_and_their_marker(conn, container):
     with status(404):
         conn.get_object(container, "a")
     assert conn.get_object(container, "a", query_string="version-id=" + ids[2])[1] == b"2"
+
+    def counted():
+        # What is current is counted; the bytes are those of all versions.
+        headers, rows = conn.get_account(full_listing=True)
+        assert {row["name"]: (row["count"], row["bytes"]) for row in rows}.get(container) == (1, 4)
+        for headers in (headers, conn.head_account()):
+            assert headers["x-account-object-count"] == str(sum(row["count"] for row in rows))
+            assert headers["x-account-bytes-used"] == str(sum(row["bytes"] for row in rows))
+
+    eventually(counted)
+    headers = conn.head_container(container)
+    assert (headers["x-container-object-count"], headers["x-container-bytes-used"]) == ("1", "4")
     conn.put_object(container, "a", b"", query_string="version-id=" + ids[1])
     assert conn.get_object(container, "a")[1] == b"1"
 

@@ -41,10 +41,13 @@ fn every_data_command_prints_documents_with_the_keys_promised() {
 
     has(json("account create work"), "account created");
     has(json("account list"), "name");
-    has(json("account show work"), "name containers objects bytes created properties");
+    has(
+        json("account show work"),
+        "name containers objects bytes live_objects live_bytes created properties",
+    );
     let container = "account container";
     has(json("container create c w --versioning unlimited"), &format!("{container} created"));
-    has(json("container list"), "name objects bytes modified");
+    has(json("container list"), "name objects bytes live_objects live_bytes modified");
     let shown = "id policy versioning quota objects bytes live_objects live_bytes frozen snapshot_of created modified \
                  properties";
     has(json("container show c"), &format!("{container} {shown}"));

@@ -39,7 +39,7 @@ pub async fn answer(call: Call) -> Outcome {
 
 /// What is shown of an account; one that was never used has nothing.
 fn show(headers: &mut HeaderMap, account: Option<&Account>, authority: Authority) {
-    let sums = account.map_or((0, 0, 0), |a| (a.containers, a.objects, a.bytes));
+    let sums = account.map_or((0, 0, 0), |a| (a.containers, a.live_objects, a.bytes));
     metadata::set(headers, "x-account-container-count", &sums.0.to_string());
     metadata::set(headers, "x-account-object-count", &sums.1.to_string());
     metadata::set(headers, "x-account-bytes-used", &sums.2.to_string());

@@ -17,10 +17,15 @@ pub struct Account {
     pub name: AccountName,
     /// Containers listed in it.
     pub containers: u64,
-    /// Objects in all its containers, as last reported by them.
+    /// Versions in all its containers, delete markers not counted, as last reported by them: as
+    /// the sums below.
     pub objects: u64,
-    /// Bytes of all its objects, as last reported by its containers.
+    /// Bytes of all versions.
     pub bytes: u64,
+    /// Names whose newest version is no delete marker.
+    pub live_objects: u64,
+    /// Bytes of those versions.
+    pub live_bytes: u64,
     /// Log time of its creation, in microseconds since 1970.
     pub created: u64,
     /// User properties.
@@ -32,10 +37,14 @@ pub struct Account {
 pub struct ContainerEntry {
     /// Its name.
     pub name: ContainerName,
-    /// Objects in it.
+    /// Versions in it, delete markers not counted.
     pub objects: u64,
-    /// Bytes in it.
+    /// Bytes of all versions.
     pub bytes: u64,
+    /// Names whose newest version is no delete marker.
+    pub live_objects: u64,
+    /// Bytes of those versions.
+    pub live_bytes: u64,
     /// Log time of its last change, in microseconds since 1970.
     pub modified: u64,
 }

@@ -48,6 +48,8 @@ impl TryFrom<v1::Account> for Account {
             containers: m.containers,
             objects: m.objects,
             bytes: m.bytes,
+            live_objects: m.live_objects,
+            live_bytes: m.live_bytes,
             created: m.created,
             properties: properties_from(m.properties)?,
         })
@@ -61,6 +63,8 @@ impl From<Account> for v1::Account {
             containers: a.containers,
             objects: a.objects,
             bytes: a.bytes,
+            live_objects: a.live_objects,
+            live_bytes: a.live_bytes,
             created: a.created,
             properties: properties_to(a.properties),
         }
@@ -70,13 +74,27 @@ impl From<Account> for v1::Account {
 impl TryFrom<v1::ContainerEntry> for ContainerEntry {
     type Error = Error;
     fn try_from(m: v1::ContainerEntry) -> Result<Self, Error> {
-        Ok(Self { name: m.name.parse()?, objects: m.objects, bytes: m.bytes, modified: m.modified })
+        Ok(Self {
+            name: m.name.parse()?,
+            objects: m.objects,
+            bytes: m.bytes,
+            live_objects: m.live_objects,
+            live_bytes: m.live_bytes,
+            modified: m.modified,
+        })
     }
 }
 
 impl From<ContainerEntry> for v1::ContainerEntry {
     fn from(c: ContainerEntry) -> Self {
-        Self { name: c.name.to_string(), objects: c.objects, bytes: c.bytes, modified: c.modified }
+        Self {
+            name: c.name.to_string(),
+            objects: c.objects,
+            bytes: c.bytes,
+            live_objects: c.live_objects,
+            live_bytes: c.live_bytes,
+            modified: c.modified,
+        }
     }
 }
 

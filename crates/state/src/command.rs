@@ -276,6 +276,10 @@ pub struct ContainerCounters {
     pub objects: u64,
     /// Bytes of all versions.
     pub bytes: u64,
+    /// Names whose newest version is no delete marker.
+    pub live_objects: u64,
+    /// Bytes of those versions.
+    pub live_bytes: u64,
     /// Log time of the last change, in microseconds since 1970.
     pub modified: u64,
 }

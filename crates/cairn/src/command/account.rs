@@ -169,12 +169,15 @@ pub fn properties_text(properties: &Properties) -> String {
 
 fn text(account: &Account) -> String {
     format!(
-        "account     {}\ncontainers  {}\nobjects     {}\nbytes       {} ({})\ncreated     {}\n{}",
+        "account     {}\ncontainers  {}\nobjects     {}\nbytes       {} ({})\nlive        {} ({})\n\
+         created     {}\n{}",
         printable(account.name.as_str()),
         account.containers,
         account.objects,
         account.bytes,
         size::human(account.bytes),
+        size::count(account.live_objects, "object"),
+        size::human(account.live_bytes),
         time::rfc3339(account.created),
         properties_text(&account.properties),
     )

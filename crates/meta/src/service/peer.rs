@@ -230,6 +230,8 @@ fn state_from(message: v1::update_account_states_request::State) -> Result<Conta
         counters: message.counters.map(|c| ContainerCounters {
             objects: c.objects,
             bytes: c.bytes,
+            live_objects: c.live_objects,
+            live_bytes: c.live_bytes,
             modified: c.modified,
         }),
     })

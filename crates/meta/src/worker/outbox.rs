@@ -143,6 +143,8 @@ fn state_to(state: ContainerState) -> message::State {
         counters: state.counters.map(|c| message::Counters {
             objects: c.objects,
             bytes: c.bytes,
+            live_objects: c.live_objects,
+            live_bytes: c.live_bytes,
             modified: c.modified,
         }),
     }
@@ -167,6 +169,8 @@ mod tests {
             counters: Some(ContainerCounters {
                 objects: u64::MAX,
                 bytes: u64::MAX,
+                live_objects: u64::MAX,
+                live_bytes: u64::MAX,
                 modified: u64::MAX,
             }),
         };

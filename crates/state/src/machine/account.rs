@@ -38,8 +38,9 @@ pub(super) fn update(
 
 pub(super) fn delete(cx: &mut Context, name: &AccountName) -> Result<Answer, Failure> {
     let account = read::existing_account(&cx.txn, name)?;
-    if account.containers > 0 {
-        let message = format!("account {name} still has {} containers", account.containers);
+    let containers = account.sums.containers;
+    if containers > 0 {
+        let message = format!("account {name} still has {containers} containers");
         return Err(Error::new(ErrorKind::Conflict, Subject::Account, message).into());
     }
     cx.txn.delete(account::key(name).into_bytes());
@@ -75,18 +76,11 @@ fn apply_state(cx: &mut Context, state: &ContainerState) -> Result<(), Fatal> {
     // A container may come before its account: it is what makes it.
     let new = || Account { created: cx.now(), ..Account::default() };
     let mut account = find(cx, &state.account)?.unwrap_or_else(new);
-    let totals = |counters: Option<ContainerCounters>| {
-        counters.map_or((0, 0, 0), |c| (1, c.objects, c.bytes))
-    };
-    let (old, new) = (totals(before), totals(state.counters));
-    account.containers = moved(account.containers, old.0, new.0);
-    account.objects = moved(account.objects, old.1, new.1);
-    account.bytes = moved(account.bytes, old.2, new.2);
-    // Its sums are taken anew, and this one was counted.
-    if let Some(sums) = account.refresh.as_mut().filter(|sums| state.container <= sums.upto) {
-        sums.containers = moved(sums.containers, old.0, new.0);
-        sums.objects = moved(sums.objects, old.1, new.1);
-        sums.bytes = moved(sums.bytes, old.2, new.2);
+    // Where its sums are taken anew, this one may have been counted.
+    let anew = account.refresh.as_mut().filter(|refresh| state.container <= refresh.upto);
+    for sums in [&mut account.sums].into_iter().chain(anew.map(|refresh| &mut refresh.sums)) {
+        before.iter().for_each(|counters| sums.remove(counters));
+        state.counters.iter().for_each(|counters| sums.add(counters));
     }
     kv::put(&mut cx.txn, account::key(&state.account), &account)?;
     match state.counters {
@@ -96,11 +90,6 @@ fn apply_state(cx: &mut Context, state: &ContainerState) -> Result<(), Fatal> {
             Ok(())
         }
     }
-}
-
-/// A total in which one addend changed.
-fn moved(total: u64, old: u64, new: u64) -> u64 {
-    total.saturating_sub(old).saturating_add(new)
 }
 
 fn find(cx: &Context, name: &AccountName) -> Result<Option<Account>, Fatal> {

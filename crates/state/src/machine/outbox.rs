@@ -12,6 +12,8 @@ pub(super) fn announce(cx: &mut Context, container: &Container) -> Result<(), Fa
     let counters = ContainerCounters {
         objects: container.objects,
         bytes: container.bytes,
+        live_objects: container.live_objects,
+        live_bytes: container.live_bytes,
         modified: container.modified,
     };
     queue(cx, &container.account, &container.name, Some(counters))

@@ -5,7 +5,7 @@ use crate::{
     Answer, ContainerCounters, Failure, Fatal,
     kv::{
         self, account,
-        account::{Account, Refresh},
+        account::{Account, Refresh, Sums},
         listed,
     },
     read,
@@ -22,21 +22,13 @@ pub(super) fn refresh(cx: &mut Context, name: &AccountName) -> Result<Answer, Fa
     let mut account = read::existing_account(&cx.txn, name)?;
     let (next, complete) = listed_behind(cx, name, account.refresh.as_ref().map(|r| &r.upto))?;
     for (container, counters) in next {
-        let sums = account.refresh.get_or_insert_with(|| Refresh {
-            upto: container.clone(),
-            containers: 0,
-            objects: 0,
-            bytes: 0,
-        });
-        sums.upto = container;
-        sums.containers = sums.containers.saturating_add(1);
-        sums.objects = sums.objects.saturating_add(counters.objects);
-        sums.bytes = sums.bytes.saturating_add(counters.bytes);
+        let new = || Refresh { upto: container.clone(), sums: Sums::default() };
+        let refresh = account.refresh.get_or_insert_with(new);
+        refresh.upto = container;
+        refresh.sums.add(&counters);
     }
     if complete {
-        let sums = account.refresh.take();
-        let sums = sums.map_or((0, 0, 0), |r| (r.containers, r.objects, r.bytes));
-        (account.containers, account.objects, account.bytes) = sums;
+        account.sums = account.refresh.take().map(|refresh| refresh.sums).unwrap_or_default();
     }
     kv::put(&mut cx.txn, account::key(name), &account)?;
     Ok(Answer::AccountRefreshed { complete })
@@ -44,20 +36,16 @@ pub(super) fn refresh(cx: &mut Context, name: &AccountName) -> Result<Answer, Fa
 
 /// Removes the first containers from the list.
 pub(super) fn flush(cx: &mut Context, name: &AccountName) -> Result<Answer, Failure> {
-    let account = read::existing_account(&cx.txn, name)?;
+    let Account { created, mut sums, .. } = read::existing_account(&cx.txn, name)?;
     let (first, complete) = listed_behind(cx, name, None)?;
-    let mut left = (account.containers, account.objects, account.bytes);
     for (container, counters) in first {
         cx.txn.delete(listed::key(name, &container).into_bytes());
-        left.0 = left.0.saturating_sub(1);
-        left.1 = left.1.saturating_sub(counters.objects);
-        left.2 = left.2.saturating_sub(counters.bytes);
+        sums.remove(&counters);
     }
     if complete {
-        left = (0, 0, 0);
+        sums = Sums::default();
     }
-    let (containers, objects, bytes) = left;
-    let account = Account { created: account.created, containers, objects, bytes, refresh: None };
+    let account = Account { created, sums, refresh: None };
     kv::put(&mut cx.txn, account::key(name), &account)?;
     Ok(Answer::AccountFlushed { complete })
 }

@@ -17,9 +17,11 @@ pub fn show_account(view: &dyn Read, name: &AccountName) -> Result<Account, Fail
     let record = existing(view, name)?;
     Ok(Account {
         name: name.clone(),
-        containers: record.containers,
-        objects: record.objects,
-        bytes: record.bytes,
+        containers: record.sums.containers,
+        objects: record.sums.objects,
+        bytes: record.sums.bytes,
+        live_objects: record.sums.live_objects,
+        live_bytes: record.sums.live_bytes,
         created: record.created,
         properties: properties::read(view, &properties::of_account(name))?,
     })
@@ -83,6 +85,8 @@ impl Rows for Containers {
             name,
             objects: counters.objects,
             bytes: counters.bytes,
+            live_objects: counters.live_objects,
+            live_bytes: counters.live_bytes,
             modified: counters.modified,
         };
         Ok(Look {

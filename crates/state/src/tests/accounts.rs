@@ -13,9 +13,19 @@ fn create(account: &str) -> Command {
 }
 
 fn state(index: u64, container: &str, counters: Option<(u64, u64)>) -> ContainerState {
-    let counters =
-        counters.map(|(objects, bytes)| ContainerCounters { objects, bytes, modified: index });
+    let counters = counters.map(|(objects, bytes)| ContainerCounters {
+        objects,
+        bytes,
+        live_objects: live(objects),
+        live_bytes: live(bytes),
+        modified: index,
+    });
     ContainerState { index, account: name("a"), container: container.parse().unwrap(), counters }
+}
+
+/// What is told of the live ones beside all that there are.
+fn live(all: u64) -> u64 {
+    10 * all
 }
 
 fn report(source: u32, states: Vec<ContainerState>) -> Command {
@@ -24,7 +34,9 @@ fn report(source: u32, states: Vec<ContainerState>) -> Command {
 
 fn totals(machine: &Machine) -> (u64, u64, u64) {
     let account = read::show_account(&machine.memory, &name("a")).unwrap();
-    (account.containers, account.objects, account.bytes)
+    let (objects, bytes) = (account.objects, account.bytes);
+    assert_eq!((account.live_objects, account.live_bytes), (live(objects), live(bytes)));
+    (account.containers, objects, bytes)
 }
 
 #[test]
@@ -82,7 +94,10 @@ fn reports_are_absolute_and_in_order() {
     let query = ListQuery { limit: 10, ..Default::default() };
     let page = read::list_containers(&machine.memory, &name("a"), &query).unwrap();
     let listed = page.items.into_iter().map(|item| match item {
-        model::ListedName::Entry(e) => (e.name.to_string(), e.objects, e.bytes, e.modified),
+        model::ListedName::Entry(e) => {
+            assert_eq!((e.live_objects, e.live_bytes), (live(e.objects), live(e.bytes)));
+            (e.name.to_string(), e.objects, e.bytes, e.modified)
+        }
         other => panic!("{other:?}"),
     });
     let listed: Vec<_> = listed.collect();

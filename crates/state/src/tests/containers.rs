@@ -119,7 +119,13 @@ fn the_outbox_holds_the_last_state_of_each_container() {
         index,
         account: "a".parse().unwrap(),
         container: container.parse().unwrap(),
-        counters: counters.map(|(objects, bytes)| ContainerCounters { objects, bytes, modified }),
+        counters: counters.map(|(objects, bytes)| ContainerCounters {
+            objects,
+            bytes,
+            live_objects: objects,
+            live_bytes: bytes,
+            modified,
+        }),
     };
     let start = super::harness::START;
     let states = machine.outbox();

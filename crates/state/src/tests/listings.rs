@@ -180,7 +180,13 @@ proptest! {
             index,
             account: account.clone(),
             container: name.parse().unwrap(),
-            counters: Some(ContainerCounters { objects: 1, bytes: 2, modified: 3 }),
+            counters: Some(ContainerCounters {
+                objects: 1,
+                bytes: 2,
+                live_objects: 1,
+                live_bytes: 2,
+                modified: 3,
+            }),
         });
         let states = states.collect();
         machine.ok(Command::ApplyContainerStates { source: PartitionId(1), states });

@@ -43,7 +43,8 @@ fn changes() -> PropertyChanges {
 
 fn accounts() -> Vec<Command> {
     let account: model::AccountName = "a".parse().unwrap();
-    let counters = ContainerCounters { objects: 1, bytes: 2, modified: 3 };
+    let counters =
+        ContainerCounters { objects: 1, bytes: 2, live_objects: 3, live_bytes: 4, modified: 5 };
     let state = |index, container: &str, counters| ContainerState {
         index,
         account: account.clone(),

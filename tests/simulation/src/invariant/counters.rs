@@ -1,20 +1,27 @@
 //! A counter can be late, never wrong for good: part of invariant 8.
 //!
-//! When all is quiet, a container counts the versions that are listed in it and their bytes, its
-//! account lists it with just that, and the account's sums are those of its list.
+//! When all is quiet, a container counts the versions that are listed in it and their bytes, and
+//! which of them are live; its account lists it with just that, and the account's sums are those of
+//! its list.
 
 use crate::{
     invariant::converges::partitions,
     machine::Machine,
     workload::{ACCOUNT, containers},
 };
-use model::{AccountName, ContainerId, ContainerName, ListQuery, ListedName, Listing};
+use model::{
+    AccountName, ContainerEntry, ContainerId, ContainerName, ListQuery, ListedName, Listing,
+};
 use state::{Failure, read};
 use std::collections::BTreeMap;
 use store::Store;
 
-/// Versions, and their bytes.
-type Sum = (u64, u64);
+/// Versions and their bytes, and the live ones of them and their bytes.
+type Sum = [u64; 4];
+
+fn add(one: Sum, other: Sum) -> Sum {
+    std::array::from_fn(|n| one[n] + other[n])
+}
 
 /// What is counted wrong, if anything.
 pub fn check(machines: &[Machine]) -> Option<String> {
@@ -32,13 +39,17 @@ fn count(machines: &[Machine]) -> Result<Option<String>, Failure> {
             let name: ContainerName = name.parse()?;
             let id = ContainerId::of(&account, &name);
             let Some(container) = read::find_container(&*view, &id)? else { continue };
-            let says = (container.objects, container.bytes);
+            let says =
+                [container.objects, container.bytes, container.live_objects, container.live_bytes];
             let objects = entries(|query| {
                 let query = ListQuery { versions: true, ..query };
                 read::list_objects(&*view, &id, &query)
             })?;
             let objects = objects.iter().filter(|object| !object.marker);
-            let holds = objects.fold((0, 0), |(n, bytes), object| (n + 1, bytes + object.size));
+            let holds = objects.fold([0; 4], |sum, object| {
+                let live = u64::from(object.latest);
+                add(sum, [1, object.size, live, live * object.size])
+            });
             if says != holds {
                 return Ok(Some(format!("container {name} counts {says:?} and holds {holds:?}")));
             }
@@ -46,15 +57,16 @@ fn count(machines: &[Machine]) -> Result<Option<String>, Failure> {
         }
         // The account is in one of the partitions.
         let Ok(shown) = read::show_account(&*view, &account) else { continue };
-        sums = Some((shown.containers, shown.objects, shown.bytes));
+        let of_all = [shown.objects, shown.bytes, shown.live_objects, shown.live_bytes];
+        sums = Some((shown.containers, of_all));
         let listed = entries(|query| read::list_containers(&*view, &account, &query))?;
-        told = listed.into_iter().map(|c| (c.name, (c.objects, c.bytes))).collect();
+        let counters = |c: ContainerEntry| [c.objects, c.bytes, c.live_objects, c.live_bytes];
+        told = listed.into_iter().map(|c| (c.name.clone(), counters(c))).collect();
     }
     if held != told {
         return Ok(Some(format!("containers hold {held:?}, their account lists {told:?}")));
     }
-    let add = |(n, objects, bytes), (o, b)| (n + 1, objects + o, bytes + b);
-    let sum = Some(told.values().copied().fold((0, 0, 0), add));
+    let sum = Some((told.len() as u64, told.values().copied().fold([0; 4], add)));
     let wrong = || format!("the account counts {sums:?}, its list makes {sum:?}");
     Ok((sums != sum).then(wrong))
 }

@@ -242,19 +242,22 @@ impl Run {
             self.log.push(crate::Entry { index, time, request: None, command });
         }
         assert!(self.machine.outbox().is_empty());
-        let mut want = BTreeMap::<&str, (u64, u64, u64)>::new();
+        let mut want = BTreeMap::<&str, [u64; 5]>::new();
         for (account, name) in CONTAINERS {
             let container = self.naive.containers.get(&id(account, name));
             if let Some(container) = container.filter(|c| !c.hidden) {
                 let totals = want.entry(account).or_default();
-                totals.0 += 1;
-                totals.1 += container.count();
-                totals.2 += container.bytes();
+                let (live_objects, live_bytes) = container.live();
+                let one = [1, container.count(), container.bytes(), live_objects, live_bytes];
+                totals.iter_mut().zip(one).for_each(|(total, one)| *total += one);
             }
         }
         for account in ["a", "b"] {
             let got = read::show_account(&self.machine.memory, &account.parse().unwrap());
-            let got = got.map_or((0, 0, 0), |a| (a.containers, a.objects, a.bytes));
+            let got = got.map_or_else(
+                |_| Default::default(),
+                |a| [a.containers, a.objects, a.bytes, a.live_objects, a.live_bytes],
+            );
             assert_eq!(got, want.get(account).copied().unwrap_or_default());
         }
     }
