@@ -17,7 +17,7 @@ const UPLOADS: usize = 100;
 const UPLOAD_BYTES: u64 = 2_500_000;
 
 /// How long those beside them wait at most, for anything.
-const SERVED: Duration = Duration::from_secs(5);
+const SERVED: Duration = Duration::from_secs(15);
 
 fn allow_descriptors() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -6,7 +6,10 @@ use crate::harness::{Scene, content};
 use std::time::{Duration, Instant};
 
 /// How long the answer to what is wrong may take.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(15);
+
+/// Bytes of a head that never ends: more than fit into the buffers between client and server.
+const HEAD_BYTES: usize = 32_000_000;
 
 /// Sends bytes; the statuses of the answers, of which at least so many come.
 fn statuses(front: &Front, bytes: &[u8], least: usize) -> Vec<u16> {
@@ -124,10 +127,10 @@ fn requests_that_are_none_are_refused(front: &Front) {
     wire.send("GET /healthcheck HTTP/1.1\r\n");
     let line = format!("x-more: {}\r\n", "x".repeat(8000));
     let mut sent = 0;
-    while sent < 10_000_000 && wire.try_send(&line).is_ok() {
+    while sent < HEAD_BYTES && wire.try_send(&line).is_ok() {
         sent += line.len();
     }
-    assert!(sent < 10_000_000, "{sent} bytes of a head were taken");
+    assert!(sent < HEAD_BYTES, "{sent} bytes of a head were taken");
     front.still_serves();
 }
 
@@ -173,7 +176,7 @@ fn what_swift_does_not_take_is_refused_as_swift_refuses_it(front: &Front) {
         ("PUT", format!("c/{}", "%41".repeat(1025)), String::new(), 400),
         ("PUT", format!("c/{}", "%41".repeat(1024)), String::new(), 201),
         ("PUT", long(257), String::new(), 400),
-        ("PUT", "a%2fb".to_owned(), String::new(), 400),
+        ("PUT", "a%2fb".to_owned(), String::new(), 404),
         ("GET", "c/%".to_owned(), String::new(), 404),
         ("GET", "c/%4".to_owned(), String::new(), 404),
         ("GET", "c?prefix=%ff".to_owned(), String::new(), 412),
