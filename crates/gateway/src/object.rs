@@ -36,7 +36,9 @@ pub async fn answer(mut call: Call) -> Outcome {
     if call.method.as_str() == "COPY" {
         return copy::from_here(&mut call).await;
     }
-    if call.method == Method::PUT && call.header("x-copy-from").is_some() {
+    // One that is no text is no object either, and refused as such.
+    let from = call.headers.get("x-copy-from").map(|value| value.as_bytes().trim_ascii());
+    if call.method == Method::PUT && from.is_some_and(|from| !from.is_empty()) {
         return copy::to_here(&mut call).await;
     }
     let authority = call.authorize().await?;
