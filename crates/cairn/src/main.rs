@@ -56,7 +56,7 @@ async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Server(args) => daemon::server(&global, args, output).await?,
         Command::Meta(args) => daemon::meta(&global, args, output).await?,
         Command::Chunk(args) => daemon::chunk(&global, args, output).await?,
-        Command::Gateway(args) => daemon::gateway(&global, args, output).await?,
+        Command::Gateway(args) => Box::pin(daemon::gateway(&global, args, output)).await?,
         command => {
             // What goes wrong is said by the command itself; the log is for those who ask.
             daemon::start_logging(&global, &config::File::default(), "off")?;
