@@ -289,6 +289,12 @@ def test_a_container_is_empty_when_all_versions_are_gone(conn):
     put(conn, name, "a", b"", f"version-id={one}")
     put(conn, name, "a", b"", f"version-id={two}")
     conn.post_object(name, "a", {"X-Delete-After": "1"})
+
+    def over():
+        assert read(conn, name, "a") is None
+
+    eventually(over)
+    put(conn, name, "a", b"", f"version-id={two}")
     conn.delete_object(name, "a")
     put(conn, name, "a", b"", f"version-id={one}")
     conn.post_container(name, {"X-Versions-Enabled": "false"})
