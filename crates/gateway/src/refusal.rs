@@ -153,6 +153,11 @@ impl From<Error> for Refusal {
             let reason = reason.and_then(|inner| inner.downcast_ref::<BodyError>());
             return reason.map_or_else(|| Self::new(client_closed()), Self::from);
         }
+        if error.kind() == ErrorKind::Indeterminate {
+            tracing::warn!(%error, "the outcome of a request is not known");
+            let text = "It is not known whether this was done. Look before you try again.";
+            return Self::says(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
         let status = match &error {
             Error::EtagMismatch { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Error::LengthMismatch { .. } => client_closed(),

@@ -123,6 +123,7 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
             tracing::warn!(%error, "the cluster does not answer yet");
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        reached.store(true, Ordering::Relaxed);
         let mut ready = Ready::new("gateway", admin_address, PathBuf::new());
         ready.swift = Some(url);
         ready.cdn = cdn_url;
