@@ -15,6 +15,11 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 pub enum Action {
     /// It gets a content: from a client, or as a link.
     Put(Content),
+    /// It gets a content that goes by itself, at a second of the log's time.
+    PutUntil(Content, u64),
+    /// What was put until then goes. Nobody asks for that: it is begun with the put, and has no
+    /// answer.
+    Expire(Content, u64),
     /// A content is added to it; it gets that, if it does not exist.
     Append(Content),
     /// It is cut to so many bytes.
@@ -43,6 +48,8 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::Put(_) => "put",
+            Self::PutUntil(..) => "put until",
+            Self::Expire(..) => "expire",
             Self::Append(_) => "append",
             Self::Truncate(_) => "truncate",
             Self::Drain => "drain",
@@ -99,6 +106,12 @@ pub struct Operation {
     pub at: (u64, u64),
     /// Whether it belongs to the last look at everything, when faults had stopped.
     pub last: bool,
+}
+
+impl Operation {
+    fn container(&self) -> Option<&str> {
+        self.object.split('/').next()
+    }
 }
 
 impl std::fmt::Display for Operation {
@@ -242,8 +255,19 @@ impl History {
     /// Every operation, by object, in the order in which they began.
     pub fn by_object(&self) -> BTreeMap<String, Vec<Operation>> {
         let mut objects: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
-        for operation in &self.state().operations {
-            objects.entry(operation.object.clone()).or_default().push(operation.clone());
+        let all = &self.state().operations;
+        for operation in all {
+            let mut operation = operation.clone();
+            if let Action::Expire(_, second) = operation.action {
+                // Versions are times of the log: nothing was due when one before that was asked for.
+                let before = |o: &&Operation| {
+                    o.container() == operation.container()
+                        && o.version.is_some_and(|version| version.0 < second * 1_000_000)
+                };
+                let asked = all.iter().filter(before).map(|o| o.invoked);
+                operation.invoked = asked.fold(operation.invoked, u64::max);
+            }
+            objects.entry(operation.object.clone()).or_default().push(operation);
         }
         objects
     }

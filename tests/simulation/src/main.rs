@@ -1,13 +1,14 @@
 //! Runs many seeds on all cores, or tells the story of one.
+//!
+//! Each seed is a process: the runtime drops the tasks of a machine that crashes in an order that
+//! depends on how many tasks the process has had, and what was seen once must be seen again.
 
 use parking_lot::Mutex;
-use simulation::{
-    invariant::Invariant,
-    run::{Options, Verdict, run},
-};
+use serde::{Deserialize, Serialize};
+use simulation::run::{Options, Verdict, run};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::ExitCode,
+    process::{Command, ExitCode, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match Request::parse(&arguments) {
         Some(Request::Tell(seed)) => tell(seed),
+        Some(Request::One(seed)) => one(seed),
         Some(Request::Many { from, count, threads }) => many(from, count, threads),
         None => {
             eprintln!("{USAGE}");
@@ -35,7 +37,13 @@ fn main() -> ExitCode {
 
 enum Request {
     Tell(u64),
-    Many { from: u64, count: u64, threads: u64 },
+    /// For the process that runs many.
+    One(u64),
+    Many {
+        from: u64,
+        count: u64,
+        threads: u64,
+    },
 }
 
 impl Request {
@@ -47,6 +55,7 @@ impl Request {
             let mut number = || arguments.next()?.parse().ok();
             match argument.as_str() {
                 "--seed" => return number().map(Self::Tell),
+                "--one" => return number().map(Self::One),
                 "--from" => from = number()?,
                 "--threads" => threads = number()?,
                 text => count = Some(text.parse().ok()?),
@@ -66,30 +75,73 @@ fn tell(seed: u64) -> ExitCode {
     if verdict.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Runs a seed, and says what came of it on its last line.
+fn one(seed: u64) -> ExitCode {
+    let verdict = run(seed, &Options::default());
+    if !verdict.violations.is_empty() {
+        report(&verdict);
+    }
+    match serde_json::to_string(&Tally::of(&verdict)) {
+        Ok(line) => println!("{line}"),
+        Err(error) => eprintln!("seed {seed}: {error}"),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs a seed in a process of its own.
+fn apart(seed: u64) -> Result<Tally, String> {
+    let run = || {
+        let program = std::env::current_exe()?;
+        Command::new(program).args(["--one", &seed.to_string()]).stderr(Stdio::inherit()).output()
+    };
+    let output = run().map_err(|error| format!("seed {seed} cannot be run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let text = text.trim_end();
+    let (told, last) = text.rsplit_once('\n').map_or(("", text), |(told, last)| (told, last));
+    if !told.is_empty() {
+        println!("{told}");
+    }
+    serde_json::from_str(last).map_err(|_| format!("seed {seed} ended with {}", output.status))
+}
+
 /// What came of many seeds.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Tally {
     done: u64,
-    violated: BTreeMap<u64, BTreeSet<Invariant>>,
+    violated: BTreeMap<u64, BTreeSet<String>>,
     events: u64,
     simulated: Duration,
-    operations: BTreeMap<&'static str, u64>,
-    answered: BTreeMap<&'static str, u64>,
+    operations: BTreeMap<String, u64>,
+    answered: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    fn add(&mut self, verdict: &Verdict) {
-        self.done += 1;
-        self.events += verdict.events;
-        self.simulated += verdict.simulated;
-        for (sums, counts) in
-            [(&mut self.operations, &verdict.operations), (&mut self.answered, &verdict.answered)]
-        {
-            counts.iter().for_each(|(key, count)| *sums.entry(key).or_default() += count);
+    fn of(verdict: &Verdict) -> Self {
+        let counts = |counts: &BTreeMap<&str, u64>| {
+            counts.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect()
+        };
+        let which: BTreeSet<_> =
+            verdict.violations.iter().map(|v| format!("{:?}", v.invariant)).collect();
+        let violated = Some((verdict.seed, which)).filter(|(_, which)| !which.is_empty());
+        Self {
+            done: 1,
+            violated: violated.into_iter().collect(),
+            events: verdict.events,
+            simulated: verdict.simulated,
+            operations: counts(&verdict.operations),
+            answered: counts(&verdict.answered),
         }
-        if !verdict.violations.is_empty() {
-            let which = verdict.violations.iter().map(|v| v.invariant).collect();
-            self.violated.insert(verdict.seed, which);
+    }
+
+    fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.events += other.events;
+        self.simulated += other.simulated;
+        self.violated.extend(other.violated);
+        for (sums, counts) in
+            [(&mut self.operations, other.operations), (&mut self.answered, other.answered)]
+        {
+            counts.into_iter().for_each(|(what, count)| *sums.entry(what).or_default() += count);
         }
     }
 
@@ -124,11 +176,11 @@ fn many(from: u64, count: u64, threads: u64) -> ExitCode {
                     if n >= count {
                         return;
                     }
-                    let verdict = run(from + n, &Options::default());
+                    let ran = apart(from + n);
                     let mut tally = tally.lock();
-                    tally.add(&verdict);
-                    if !verdict.violations.is_empty() {
-                        report(&verdict);
+                    match ran {
+                        Ok(one) => tally.add(one),
+                        Err(error) => println!("{error}"),
                     }
                     if tally.done.is_multiple_of(PROGRESS) {
                         let (done, violated, seconds) =

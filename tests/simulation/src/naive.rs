@@ -16,6 +16,8 @@ struct Held {
     /// Its content; a delete marker has none.
     content: Option<Content>,
     drained: bool,
+    /// When it goes by itself, in seconds.
+    until: Option<u64>,
 }
 
 impl Held {
@@ -53,7 +55,7 @@ impl Object {
         let keeps = keeps_versions(&operation.object);
         let mut after = if keeps { self.clone() } else { Self::default() };
         if keeps || content.is_some() {
-            after.0.push(Held { version, content, drained: false });
+            after.0.push(Held { version, content, drained: false, until: None });
         }
         Some(after)
     }
@@ -82,8 +84,13 @@ impl Object {
                 None => same(outcome == O::Missing),
             },
             (_, O::Drained) => same(latest.is_some_and(|held| held.drained)),
-            (A::Put(_) | A::Append(_), O::Exists) => same(latest.is_some()),
+            (A::Put(_) | A::PutUntil(..) | A::Append(_), O::Exists) => same(latest.is_some()),
             (A::Put(content), O::Done | O::Unknown) => self.with(operation, Some(content)),
+            (A::PutUntil(content, second), O::Done | O::Unknown) => {
+                let after = self.with(operation, Some(content))?;
+                Some(after.changed(|held| held.until = Some(second)))
+            }
+            (A::Expire(content, second), _) => self.expired(content, second),
             (A::Append(more), O::Done | O::Unknown) => match (latest, intact) {
                 (None, _) => self.with(operation, Some(more)),
                 (Some(_), None) => None,
@@ -116,9 +123,22 @@ impl Object {
             }
             (A::Remove(version), O::Missing) => same(self.position(version).is_none()),
             (A::Purge(keep), O::Done | O::Unknown) => Some(self.purged(keep)),
-            (A::Put(_) | A::Append(_) | A::Purge(_), O::Missing)
+            (A::Put(_) | A::PutUntil(..) | A::Append(_) | A::Purge(_), O::Missing)
             | (_, O::Refused | O::Exists | O::Short | O::Found(_) | O::Seen(_)) => None,
         }
+    }
+
+    /// Without what was to go by itself; a marker is left where an older content would be seen.
+    fn expired(&self, content: Content, second: u64) -> Option<Self> {
+        let goes = |held: &Held| held.content == Some(content) && held.until == Some(second);
+        let mut after = self.clone();
+        let at = after.0.iter().position(goes)?;
+        after.0.remove(at);
+        if at == after.0.len() && after.latest().is_some() {
+            let marker = Held { version: None, content: None, drained: false, until: None };
+            after.0.push(marker);
+        }
+        Some(after)
     }
 
     /// With so many of its newest contents, and every marker.

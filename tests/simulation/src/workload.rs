@@ -82,6 +82,8 @@ pub struct Mischief {
     pub swallows_errors: bool,
     /// It gives the last byte of what it reads as another.
     pub garbles: bool,
+    /// It lets objects go before it says so.
+    pub hurries: bool,
 }
 
 /// A client at work.
@@ -255,8 +257,13 @@ impl Worker {
                 // Servers of volumes that were given up do not answer: their chunks are searched.
                 // All others must.
                 let looked_at = |r: &Repaired| r.before.unknown == 0 || !lost.is_empty();
-                while !repair().await.as_ref().is_ok_and(looked_at) {
-                    sleep(Duration::from_millis(500)).await;
+                loop {
+                    match repair().await {
+                        Ok(repaired) if looked_at(&repaired) => break,
+                        // It has gone by itself.
+                        Err(Error::NoSuchObject(_)) if entry.delete_at.is_some() => break,
+                        _ => sleep(Duration::from_millis(500)).await,
+                    }
                 }
             }
         }

@@ -15,6 +15,9 @@ use store::{MemoryStore, Store};
 /// Key under which a replica writes how far it has applied its log.
 const APPLIED_KEY: &[u8] = &[0, 1];
 
+/// A time that does not come.
+const FOREVER: u64 = u64::MAX / 2;
+
 /// Where the directory is, which has no chunks.
 const DIRECTORY: &str = "p0";
 
@@ -59,6 +62,11 @@ fn quiet(store: &MemoryStore, lost: &[VolumeId]) -> Option<String> {
         let (status, rebuilds) = (read::status(&*view)?, read::rebuilds(&*view, 1)?.len() as u64);
         if status.deletions + status.outbox + status.repairs + rebuilds > 0 {
             return Ok(Some(format!("still to do: {status:?}")));
+        }
+        // Whatever clients let go by itself is to go within moments.
+        if let Some((_, object, version)) = read::expired(&*view, None, FOREVER, 1)?.versions.pop()
+        {
+            return Ok(Some(format!("still to go by itself: {object}, version {version}")));
         }
         let scans = read::volume_scans(&*view)?;
         let searched =

@@ -2,7 +2,7 @@
 //!
 //! When all is quiet, a container counts the versions that are listed in it and their bytes, and
 //! which of them are live; its account lists it with just that, and the account's sums are those of
-//! its list.
+//! its list. What was to go by itself is not among them any more.
 
 use crate::{
     invariant::converges::partitions,
@@ -45,6 +45,9 @@ fn count(machines: &[Machine]) -> Result<Option<String>, Failure> {
                 let query = ListQuery { versions: true, ..query };
                 read::list_objects(&*view, &id, &query)
             })?;
+            if let Some(late) = objects.iter().find(|o| !o.marker && o.delete_at.is_some()) {
+                return Ok(Some(format!("{name}/{} was to go by itself: {late:?}", late.name)));
+            }
             let objects = objects.iter().filter(|object| !object.marker);
             let holds = objects.fold([0; 4], |sum, object| {
                 let live = u64::from(object.latest);

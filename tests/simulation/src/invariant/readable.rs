@@ -11,7 +11,8 @@ use crate::history::{Action, Operation, Outcome};
 pub fn check(operations: &[Operation]) -> Option<String> {
     let last: Vec<_> = operations.iter().filter(|o| o.last && o.action.looks()).collect();
     let removes = |o: &Operation| {
-        matches!(o.action, Action::Remove(_) | Action::Purge(_)) && o.outcome != Outcome::Refused
+        matches!(o.action, Action::Remove(_) | Action::Purge(_) | Action::Expire(..))
+            && o.outcome != Outcome::Refused
     };
     let keeps_all = !operations.iter().any(removes);
     for look in &last {

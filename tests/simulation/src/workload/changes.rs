@@ -1,6 +1,6 @@
 //! What changes objects, and what clients make of the answers.
 
-use super::{KEPT, OBJECTS, Worker, missing_or, parse, unsuccessful, within};
+use super::{KEPT, OBJECTS, Worker, keeps_versions, missing_or, parse, unsuccessful, within};
 use crate::{
     contents::Sight,
     history::{Action, Outcome, Ticket},
@@ -15,15 +15,30 @@ impl Worker {
     pub(super) async fn put(&self, object: &str) {
         let bytes = self.content();
         let content = self.history.know(bytes.clone());
-        let ticket = self.history.invoke(&self.name, object, Action::Put(content));
+        let until = self.end(object).filter(|_| !bytes.is_empty());
+        let action = until.map_or(Action::Put(content), |until| Action::PutUntil(content, until));
+        let ticket = self.history.invoke(&self.name, object, action);
         let (container, name) = parse(object);
         let source = self.source(bytes);
         let put = self.client.put_object(&self.account, &container, &name, source);
+        let put = if let Some(until) = until {
+            self.history.invoke(&self.name, object, Action::Expire(content, until));
+            put.delete_at(if self.mischief.hurries { 1 } else { until })
+        } else {
+            put
+        };
         let stored = within(put.autocreate(false).into_future()).await;
         if let Ok(stored) = &stored {
             self.history.stored(object, stored.version, content);
         }
         self.written(object, ticket, stored);
+    }
+
+    /// When an object is to go by itself, if it is one of those that may: soon.
+    fn end(&self, object: &str) -> Option<u64> {
+        let now = self.history.versions(KEPT).iter().map(|(_, version, _)| version.0).max()?;
+        let goes = keeps_versions(object) && self.below(4) == 0;
+        goes.then(|| now / 1_000_000 + 1 + self.below(8))
     }
 
     /// Adds to an object.

@@ -20,6 +20,7 @@ const SEEDS: u64 = 12;
 
 const LISTED: u8 = 0x12;
 const HEAD: u8 = 0x22;
+const EXPIRY: u8 = 0x28;
 const REQUEST: u8 = 0x50;
 
 /// Runs seeds until the checker fires, all others looking away.
@@ -192,6 +193,19 @@ fn a_partition_that_stays_keeps_replicas_apart() {
 fn news_that_an_account_forgets_are_missed() {
     let forgetful = tampered(None, |change| !is(LISTED, change));
     fires_saying("their account lists", Invariant::Converges, forgetful);
+}
+
+#[test]
+fn what_nobody_lets_go_in_time_is_missed() {
+    let forgetful = tampered(None, |change| !is(EXPIRY, change));
+    fires_saying("was to go by itself", Invariant::Converges, forgetful);
+}
+
+#[test]
+fn what_goes_before_its_time_fits_in_no_order() {
+    let mischief = Mischief { hurries: true, ..Mischief::default() };
+    let options = Options { menu: Menu::NONE, mischief, ..Options::default() };
+    fires_saying("PutUntil", Invariant::Applied, options);
 }
 
 #[test]
