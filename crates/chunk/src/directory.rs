@@ -5,6 +5,7 @@ mod grpc;
 pub use grpc::Directory;
 
 use crate::{
+    VolumeError,
     health::{Measures, Pulse},
     identity::Identity,
     server::Volumes,
@@ -269,11 +270,21 @@ impl State {
                 let before = std::mem::take(self);
                 self.pulse = before.pulse;
                 (self.measured, self.space) = (before.measured, before.space);
-                // A failure here is the volume's own, and the next heartbeat tells of it.
-                if volume.adopt(id, cluster).await.is_ok() {
-                    tracing::info!(%path, volume = %id, %cluster, "the volume is registered");
+                (self.registered, self.let_in) = (true, true);
+                match volume.adopt(id, cluster).await {
+                    Ok(()) => {
+                        tracing::info!(%path, volume = %id, %cluster, "the volume is registered");
+                    }
+                    Err(error @ VolumeError::OutOfSpace { .. }) => {
+                        self.registered = false;
+                        self.pause = (before.pause * 2).clamp(PERIOD, MAX_PAUSE);
+                        self.again = Some(Instant::now() + self.pause);
+                        let pause = self.pause;
+                        tracing::warn!(%path, %error, ?pause, "there is no room for its number");
+                    }
+                    // The volume's own failure, and the next heartbeat tells of it.
+                    Err(_) => self.registered = volume.id().is_some(),
                 }
-                (self.registered, self.let_in) = (volume.id().is_some(), true);
             }
             // One that was let in before meets a node that is not as it should be; one that
             // never was has the wrong secret, and no repetition changes that.

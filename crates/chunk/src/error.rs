@@ -232,6 +232,11 @@ pub enum OpenError {
     },
 }
 
+/// Whether there is no room for what was to be written.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl OpenError {
     /// Whether the disk is at fault and not the configuration: a server with other volumes
     /// then starts without this one, as one dead disk must not take a machine down.

@@ -118,6 +118,17 @@ impl ChunkServer {
                 Err(error) => return Err(error),
             }
         }
+        let named = |(path, identity): &(&PathBuf, &String)| {
+            config.volumes.iter().any(|volume| volume.path == **path)
+                || found.iter().any(|(_, found)| found.identity == **identity)
+        };
+        for (path, _) in before.volumes.iter().filter(|volume| !named(volume)) {
+            tracing::warn!(
+                path = %path.display(),
+                "a volume that was served here is not named any more: it will be down, and its \
+                 chunks be made anew elsewhere; whoever adds a volume names all others, too"
+            );
+        }
         for (path, error) in &refused {
             let source = std::error::Error::source(error).map(ToString::to_string);
             tracing::error!(path = %path.display(), %error, source, "a volume is left out");

@@ -4,6 +4,7 @@ use crate::{
     OpenError, Seams, VolumeConfig, VolumeError,
     buffers::Buffers,
     engine::Engine,
+    error::is_full,
     files::{FileEngine, Paths},
     health::Health,
     identity::{Identity, Memory, VOLUME_FORMAT},
@@ -73,6 +74,9 @@ impl Volume {
     }
 
     /// Writes its number and its cluster on it.
+    ///
+    /// # Errors
+    /// No space, or the end of the volume.
     pub async fn adopt(&self, id: VolumeId, cluster: ClusterId) -> Result<(), VolumeError> {
         let before = self.identity();
         let adopted = Identity { id: Some(id), cluster: Some(cluster), ..before.clone() };
@@ -87,10 +91,17 @@ impl Volume {
         let file = Paths::new(&self.path, adopted.fan_out_digits).identity();
         let (disk, written) = (self.disk.clone(), adopted.clone());
         let done = offload(&*self.disk, move || written.write(&*disk, &file)).await;
-        if let Err(error) = done {
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            self.health.fail(format!("{error}: {}", source.unwrap_or_default()));
-            self.health.check()?;
+        match done {
+            Ok(()) => {}
+            // What was there before still is, and there may be room later.
+            Err(OpenError::Io { action, path, source }) if is_full(&source) => {
+                return Err(VolumeError::OutOfSpace { action, path, source });
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                self.health.fail(format!("{error}: {}", source.unwrap_or_default()));
+                self.health.check()?;
+            }
         }
         *self.identity.write() = adopted;
         Ok(())

@@ -15,7 +15,7 @@ use std::{
 };
 use support::{
     CLUSTER, Fixture,
-    disk::{Call, EIO},
+    disk::{Call, EIO, ENOSPC},
 };
 use tokio::time::Instant;
 
@@ -91,6 +91,23 @@ async fn a_new_volume_gets_its_number_and_its_cluster_for_good() {
     assert!((3..=5).contains(&directory.beats.lock().len()));
     stop.send(()).unwrap();
     assert_eq!(heart.await.unwrap(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_gets_its_number_when_there_is_room() {
+    let fixture = Fixture::new().await;
+    let directory = Arc::new(Directory::default());
+    fixture.disk.fail(Call::Write, ENOSPC);
+    let _heart = start(&fixture, &directory);
+    seconds(60).await;
+    let tries = directory.registrations.lock().len();
+    assert!((4..=12).contains(&tries), "{tries} tries in a minute");
+    assert!(fixture.server.volumes().get(VolumeId(41)).is_err());
+    assert!(fixture.server.health().is_ok(), "it is full, not failed");
+    fixture.disk.fail(Call::Write, 0);
+    seconds(20).await;
+    assert!(fixture.server.volumes().get(VolumeId(41)).is_ok());
+    assert_eq!(directory.last().report.failed, None);
 }
 
 #[tokio::test(start_paused = true)]

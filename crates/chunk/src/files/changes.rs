@@ -4,6 +4,7 @@ use super::{FileReader, Shared, Temporary};
 use crate::{
     VolumeError,
     engine::{ChunkReader, READ_BYTES},
+    error::is_full,
 };
 use disk::{Mode, Space};
 use model::ChunkName;
@@ -170,11 +171,9 @@ impl Shared {
     /// with the next: what was in memory may be lost, and a second sync would not say so.
     pub(super) fn change_failed(&self, action: &'static str, source: io::Error) -> VolumeError {
         let path = self.root();
-        match (source.kind(), source.raw_os_error()) {
-            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
-                VolumeError::OutOfSpace { action, path, source }
-            }
-            (_, Some(ENFILE | EMFILE)) => VolumeError::Busy { action, path, source },
+        match source.raw_os_error() {
+            _ if is_full(&source) => VolumeError::OutOfSpace { action, path, source },
+            Some(ENFILE | EMFILE) => VolumeError::Busy { action, path, source },
             _ => {
                 let reason = format!("cannot {action}: {source}");
                 self.health.fail(reason.clone());
