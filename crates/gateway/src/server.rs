@@ -7,11 +7,12 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::Watcher,
 };
-use std::{convert::Infallible, future::Future, net::IpAddr, time::Duration};
+use std::{future::Future, net::IpAddr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
 };
+use tokio_util::task::TaskTracker;
 
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,15 +70,17 @@ fn impatient(stream: &TcpStream, idle: Duration) -> std::io::Result<()> {
     Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
 }
 
-/// Answers the requests of a connection, one after the other.
+/// Answers the requests of a connection, one after the other, each in a task of its own: what has
+/// begun goes on to its end when the client goes away, so that nothing is left half done. The
+/// connection counts as one until then.
 async fn requests<S>(gateway: Gateway, face: Face, stream: S, remote: IpAddr, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let idle = gateway.config.idle_timeout;
-    let service = service_fn(move |request: Request<Incoming>| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(front::serve(gateway, remote, face, request).await) }
+    let tasks = TaskTracker::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        tasks.spawn(front::serve(gateway.clone(), remote, face, request))
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -85,10 +88,13 @@ where
         .max_buf_size(BUFFER_BYTES)
         .max_headers(MOST_HEADERS)
         .title_case_headers(true)
-        .half_close(false)
+        // Who says that it will send no more may still listen.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served).await {
         // A client that goes away is its own business.
         tracing::debug!(%error, "a connection ended early");
     }
+    tasks.close();
+    tasks.wait().await;
 }

@@ -43,7 +43,8 @@ pub async fn serve<L: Listener>(
 
 /// Has `connection` serve everyone who connects until `shutdown` is ready; then accepts no more,
 /// lets requests under way finish for at most `drain`, and drops what is left. The watcher tells a
-/// connection when to finish. Connections beyond `most` at a time are closed at once.
+/// connection when to finish; what it still does after that belongs to its requests. Connections
+/// beyond `most` at a time are closed at once.
 pub async fn accept<L, F>(
     most: usize,
     mut listener: L,
@@ -81,7 +82,11 @@ pub async fn accept<L, F>(
         }
     }
     drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    let finished = async {
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(drain, finished).await.is_err() {
         tracing::warn!(?drain, "requests still under way are dropped");
     }
     connections.shutdown().await;

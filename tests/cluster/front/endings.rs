@@ -46,6 +46,18 @@ fn a_client_that_goes_away_leaves_no_object_and_no_chunk(front: &Front) {
     front.still_serves();
 }
 
+fn what_a_client_asked_for_is_done_without_it(front: &Front) {
+    let bytes = content(3, 20_000_000);
+    front.put("c/from", &bytes);
+    let mut wire = Wire::to(&front.address);
+    // Part of an object is copied byte by byte, not as a link.
+    let headers = "x-copy-from: c/from\r\nrange: bytes=1-\r\n";
+    wire.send(front.request("PUT", "c/copy", headers, b""));
+    drop(wire);
+    eventually("it is copied", PATIENCE, || (front.look("c/copy") == 200).then_some(()));
+    assert!(front.ask("GET", "c/copy", "", b"").body == bytes[1..]);
+}
+
 fn what_is_under_way_is_finished_when_the_server_is_told_to_end(
     scene: &Scene,
     mut front: Front,
@@ -161,6 +173,7 @@ fn who_goes_in_the_middle_leaves_nothing_and_takes_nothing_along() {
     let scene = Scene::new();
     let front = Front::start(&scene, &[]);
     a_client_that_goes_away_leaves_no_object_and_no_chunk(&front);
+    what_a_client_asked_for_is_done_without_it(&front);
     let front = what_is_under_way_is_finished_when_the_server_is_told_to_end(&scene, front);
     what_was_acknowledged_outlives_a_crash_and_what_was_not_is_whole_or_absent(&scene, front);
 }
