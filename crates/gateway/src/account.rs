@@ -26,8 +26,7 @@ pub async fn answer(call: Call) -> Outcome {
             let mut response = Response::new(full_body(""));
             *response.status_mut() = StatusCode::NO_CONTENT;
             show(response.headers_mut(), found.as_deref(), authority);
-            let kind = Form::of(&call.query, &call.headers)?.content_type();
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            Form::of(&call.query, &call.headers)?.show(response.headers_mut());
             Ok(response)
         }
         Method::GET => list(&call, authority).await,
@@ -101,7 +100,7 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
     }
     let headers = response.headers_mut();
     show(headers, found.as_deref(), authority);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    form.show(headers);
     Ok(response)
 }
 

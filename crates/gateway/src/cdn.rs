@@ -113,7 +113,7 @@ pub async fn answer(
 ) -> Outcome {
     let path = parts.uri.path();
     if let Some(rest) = path.strip_prefix(PUBLIC).filter(|rest| rest.starts_with('/')) {
-        return public(gateway, front, parts, Target::parse(&rest[1..])?).await;
+        return Box::pin(public(gateway, front, parts, Target::parse(&rest[1..])?)).await;
     }
     let rest = ["/v1/", "/v1.0/"].into_iter().find_map(|version| path.strip_prefix(version));
     let target = Target::parse(rest.ok_or_else(Refusal::not_found)?)?;

@@ -54,8 +54,7 @@ async fn head(call: &Call, authority: Authority) -> Outcome {
     let found = existing(call).await?;
     let mut response = empty(StatusCode::NO_CONTENT);
     show(call, response.headers_mut(), &found, authority).await?;
-    let kind = Form::of(&call.query, &call.headers)?.content_type();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    Form::of(&call.query, &call.headers)?.show(response.headers_mut());
     Ok(response)
 }
 
@@ -117,8 +116,7 @@ async fn list(call: &Call, authority: Authority) -> Outcome {
         *response.status_mut() = StatusCode::NO_CONTENT;
     }
     show(call, response.headers_mut(), &found, authority).await?;
-    let kind = HeaderValue::from_static(form.content_type());
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    form.show(response.headers_mut());
     Ok(response)
 }
 
@@ -133,13 +131,19 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
     let found = call.gateway.container(&account.name, container).await?;
     let kept = found.is_some_and(|found| State::of(&found) != State::Never);
     let after = call.query.filled("version_marker").filter(|_| versions);
-    let after = after
-        .map(|text| {
-            time::parse_swift(text).ok_or_else(|| Refusal::bad("Invalid version_marker param"))
-        })
-        .transpose()?;
+    if after.is_some() && wanted.marker.is_empty() {
+        return Err(Refusal::bad("version_marker param requires marker"));
+    }
+    let after = match after {
+        Some(versions::NULL) => Some(current::null(call, &wanted.marker).await?),
+        Some(text) => {
+            let micros = time::parse_swift(text);
+            Some(Version(micros.ok_or_else(|| Refusal::bad("Invalid version_marker param"))?))
+        }
+        None => None,
+    };
     let mut rows = Vec::new();
-    let mut next = after.map(|micros| (wanted.marker.clone(), Some(Version(micros))));
+    let mut next = after.map(|version| (wanted.marker.clone(), Some(version)));
     while rows.len() < wanted.limit as usize {
         let limit = wanted.limit - rows.len() as u32;
         let query = |properties| page(call, wanted, limit, &next, versions, properties);
@@ -158,6 +162,7 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
         };
         for item in items {
             match item {
+                ListedName::Entry(entry) if current::is_stand_in(&entry) => {}
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
                 }
                 ListedName::Entry(entry) => rows.push(row(&entry)),
@@ -243,8 +248,28 @@ fn changes(call: &Call, authority: Authority) -> Result<Changes, Refusal> {
     Ok(changes)
 }
 
+/// Refuses a change that has a container keep versions in itself and in another: it is one or the
+/// other, also while versions are disabled.
+fn check_versions(found: Option<&Container>, changes: &Changes) -> Result<(), Refusal> {
+    let has = |header: &str| {
+        let key = metadata::own_key(header);
+        let kept = found.and_then(|found| metadata::own(&found.properties, header));
+        changes.get(&key).map_or(kept.is_some(), Option::is_some)
+    };
+    let changed = |header: &str| changes.contains_key(&metadata::own_key(header));
+    let archives = history::HEADERS;
+    let is_changed = changed(versions::ENABLED) || archives.into_iter().any(changed);
+    if is_changed && has(versions::ENABLED) && archives.into_iter().any(has) {
+        let text = "Cannot enable object versioning on a container that is already using the \
+                    legacy versioned writes feature.";
+        return Err(Refusal::bad(text));
+    }
+    Ok(())
+}
+
 async fn put(call: &Call, authority: Authority) -> Outcome {
     let changes = changes(call, authority)?;
+    check_versions(None, &changes)?;
     let policy = policy(call).await?;
     let container = call.container()?;
     let client = &call.gateway.client;
@@ -318,6 +343,7 @@ async fn post(call: &Call, authority: Authority) -> Outcome {
 }
 
 async fn update(call: &Call, found: &Container, changes: Changes) -> Result<(), Refusal> {
+    check_versions(Some(found), &changes)?;
     let mut after: Changes = metadata::of_user(&found.properties)
         .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
         .collect();

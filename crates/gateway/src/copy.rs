@@ -19,7 +19,7 @@ use crate::{
     slo::{self, Large},
     symlink::{self, Link},
     time,
-    versions::{self, State},
+    versions::{self, Replaced, State},
 };
 use bytes::Bytes;
 use client::{Container, Error, Precondition, Properties, Source};
@@ -82,15 +82,12 @@ fn named_account(call: &Call, header: &str) -> Result<Account, Refusal> {
 async fn copy(call: &Call, from: Names) -> Outcome {
     let authority =
         call.authorize_for(&Method::GET, &from.account, Some(&from.container), true).await?;
-    let source = Place {
-        account: &from.account,
-        container: &from.container,
-        object: &from.object,
-        version: versions::named(call, &from, authority).await?.exactly(),
-    };
+    let named = versions::named(call, &from, authority).await?;
+    let source = Place { version: named.exactly(), ..from.place() };
     let how =
         How { manifests: !call.wants_manifest(), links: !call.wants_link(), ..How::default() };
     let found = call.reader().find(source, how).await?;
+    versions::check(named, &found.object)?;
     let object = &found.object;
     call.authorize().await?;
     // Conditions of a copy are about what is copied.
@@ -195,7 +192,7 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
     if let Some(md5) = entry.md5.filter(|_| found.plain && part.is_none() && same_policy) {
         quota::check_upload(call, &call.target.account, into, Some(entry.size)).await?;
         history::save(call, into, place).await?;
-        let replaced = versions::replaced(call, state, place).await?;
+        let replaced = Replaced::before(call, state, place).await?;
         let mut properties = properties.clone();
         versions::mark(state, &mut properties);
         let ends = delete_at.filter(|_| state == State::Enabled);
@@ -211,9 +208,7 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
             .replace_properties(properties);
         match link.await {
             Ok(linked) => {
-                if let Some(version) = replaced {
-                    versions::remove(call, place, version).await?;
-                }
+                replaced.remove(call, place, linked.version).await?;
                 if ends.is_some() {
                     current::expire(call, place, linked.version, ends).await?;
                 }

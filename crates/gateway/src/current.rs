@@ -12,7 +12,9 @@ use crate::{
     object::{self, Place},
     refusal::{Outcome, Refusal},
     time,
-    versions::{NULL, Named, POINTED, State, VERSIONED, id, is_versioned, mark, remove},
+    versions::{
+        self, NULL, Named, PAGE, POINTED, State, VERSIONED, id, is_versioned, mark, remove,
+    },
 };
 use client::{Error, ListedName, Object, ObjectEntry, Precondition, Version};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -23,16 +25,28 @@ pub fn pointed(entry: &ObjectEntry) -> Option<Version> {
     Listed::of(&entry.mime_type).current.map(|(version, _)| version)
 }
 
+/// When what a delete marker is written over goes, should nobody remove it: long ago.
+const STAND_IN: u64 = 1;
+
+/// Whether there is nothing but what a delete marker was to be written over.
+pub fn is_stand_in(entry: &ObjectEntry) -> bool {
+    entry.delete_at == Some(STAND_IN)
+}
+
 /// Whether clients see a version: neither what only says which one is current, nor the marker of
-/// what is over without having been deleted.
+/// what is over without having been deleted, nor what a marker is written over.
 pub fn is_seen(entry: &ObjectEntry) -> bool {
     match entry.marker {
         true => entry.delete_at.is_none(),
-        false => pointed(entry).is_none(),
+        false => pointed(entry).is_none() && !is_stand_in(entry),
     }
 }
 
 /// Makes a version current, until something else is: by a version above it that has no content.
+///
+/// # Errors
+/// 404 if the version is not there, or goes meanwhile: who removes it looks for pointers to it when
+/// it is gone, and here it is looked for when the pointer is there, so that one of both sees it.
 async fn point(
     call: &Call,
     place: Place<'_>,
@@ -59,8 +73,16 @@ async fn point(
     if let Some(at) = delete_at {
         put = put.delete_at(at);
     }
-    put.await?;
-    Ok(())
+    let pointer = put.await?.version;
+    let show = client.show_object(account, container, object).version(to.entry.version);
+    match show.await {
+        Ok(_) => Ok(()),
+        Err(Error::NoSuchObject(_)) => {
+            remove(call, place, pointer).await?;
+            Err(Refusal::not_found())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The media type of what makes a version current, which has the media type `kept`.
@@ -79,12 +101,22 @@ pub async fn expire(
 ) -> Result<(), Refusal> {
     let client = &call.gateway.client;
     let (account, container, object) = (&place.account.name, place.container, place.object);
-    let latest = client.show_object(account, container, object).await?.entry;
+    let latest = match client.show_object(account, container, object).await {
+        Ok(object) => object.entry,
+        // It was deleted meanwhile.
+        Err(Error::NoSuchObject(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     let is_pointed = pointed(&latest) == Some(version);
     if !is_pointed && (latest.version != version || delete_at.is_none()) {
         return Ok(());
     }
-    let current = client.show_object(account, container, object).version(version).await?;
+    let current = match client.show_object(account, container, object).version(version).await {
+        Ok(current) => current,
+        // It was removed meanwhile.
+        Err(Error::NoSuchObject(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     let done = if is_pointed {
         let update = client.update_object(account, container, object).version(latest.version);
         let kind = pointer(&current.entry, &current.entry.mime_type);
@@ -162,74 +194,136 @@ pub async fn seen(
     Ok(items.collect())
 }
 
-/// Versions that are looked at in one go.
-const PAGE: u32 = 100;
+/// The version that has none of its own among those of an object, if there is one, or else what is
+/// before all of them.
+pub async fn null(call: &Call, name: &str) -> Result<Version, Refusal> {
+    let first = Version(u64::MAX);
+    let Ok(object) = name.parse() else { return Ok(first) };
+    match call.gateway.client.show_object(call.account(), call.container()?, &object).await {
+        Ok(found) => Ok(found.entry.version),
+        Err(Error::NoSuchObject(_)) => Ok(first),
+        Err(error) => Err(error.into()),
+    }
+}
 
-/// What there is of an object beside one version.
+/// Where a listing goes on.
+type Next = (String, Option<Version>);
+
+/// All versions of an object, those that clients do not see too, page by page.
+async fn page(
+    call: &Call,
+    place: Place<'_>,
+    next: Option<Next>,
+) -> Result<(Vec<ObjectEntry>, Option<Next>), Refusal> {
+    let mut list = versions::all(call, place).limit(PAGE);
+    if let Some(next) = next {
+        list = list.resume(next);
+    }
+    let page = list.await?;
+    let mut others = false;
+    let of_it = page.items.into_iter().filter_map(|item| match item {
+        ListedName::Entry(entry) if entry.name == *place.object => Some(entry),
+        _ => {
+            others = true;
+            None
+        }
+    });
+    let entries = of_it.collect();
+    Ok((entries, page.next.filter(|_| !others)))
+}
+
+/// What there is of an object beside one version, and beside what makes that current.
 #[derive(Default)]
 struct Others {
     /// Whether there is anything that clients see.
     seen: bool,
-    /// What makes the version current, or did.
-    pointers: Vec<Version>,
+    /// Whether what comes next would show, were it the latest.
+    shows: bool,
     /// What clients do not see; all of it, unless there is something that they do.
     unseen: Vec<Version>,
 }
 
 /// Looks at what there is beside a version, as far as matters.
-async fn others(call: &Call, place: Place<'_>, but: &Object) -> Result<Others, Refusal> {
-    let client = &call.gateway.client;
-    let was_pointed = metadata::own(&but.properties, POINTED).is_some();
-    let (mut others, mut next) = (Others::default(), None);
+async fn others(call: &Call, place: Place<'_>, but: Version) -> Result<Others, Refusal> {
+    let (mut others, mut next, mut is_first) = (Others::default(), None, true);
     loop {
-        let mut list = client
-            .list_objects(&place.account.name, place.container)
-            .prefix(place.object.as_str())
-            .versions(true)
-            .limit(PAGE);
-        if let Some(next) = next.take() {
-            list = list.resume(next);
-        }
-        let page = list.await?;
-        for item in page.items {
-            let ListedName::Entry(entry) = item else { continue };
-            let newer = entry.version > but.entry.version;
-            let enough = others.seen && !(was_pointed && newer);
-            if entry.name != *place.object || enough {
+        let (entries, more) = page(call, place, next).await?;
+        for entry in entries {
+            if entry.version == but || pointed(&entry) == Some(but) {
+                continue;
+            }
+            if std::mem::take(&mut is_first) {
+                others.shows = !entry.marker;
+            }
+            if is_seen(&entry) {
+                others.seen = true;
                 return Ok(others);
             }
-            match (entry.version == but.entry.version, is_seen(&entry)) {
-                (true, _) => {}
-                (false, true) => others.seen = true,
-                (false, false) if pointed(&entry) == Some(but.entry.version) => {
-                    others.pointers.push(entry.version);
-                }
-                (false, false) => others.unseen.push(entry.version),
-            }
+            others.unseen.push(entry.version);
         }
-        next = page.next;
+        next = more;
         if next.is_none() {
             return Ok(others);
         }
     }
 }
 
+/// Removes what makes a version current, or did. If something does now, and `hides`, the object is
+/// left without a current version.
+async fn remove_pointers(
+    call: &Call,
+    place: Place<'_>,
+    to: Version,
+    hides: bool,
+) -> Result<(), Refusal> {
+    let mut next = None;
+    loop {
+        let (entries, more) = page(call, place, next).await?;
+        let at_the_end = entries.last().is_none_or(|entry| entry.version <= to);
+        for entry in entries.into_iter().filter(|entry| pointed(entry) == Some(to)) {
+            if entry.latest && hides {
+                match hide(call, place, entry.version).await {
+                    // Something else is current by now.
+                    Err(refusal) if refusal.status == StatusCode::PRECONDITION_FAILED => {}
+                    hidden => hidden?,
+                }
+            }
+            remove(call, place, entry.version).await?;
+        }
+        next = more;
+        if next.is_none() || at_the_end {
+            return Ok(());
+        }
+    }
+}
+
 /// Removes a version for good, with what says that it is current, and with the last version what
-/// nobody sees. What is older than what is current does not show through.
+/// nobody sees. If it is current, which `latest` says, what is older does not show through.
+///
+/// # Errors
+/// 412 if something else is the latest by now; nothing is removed then.
 async fn remove_with_all(
     call: &Call,
     place: Place<'_>,
     target: &Object,
-    is_current: bool,
+    latest: Option<Version>,
 ) -> Result<(), Refusal> {
-    let Others { seen, pointers, unseen } = others(call, place, target).await?;
-    if is_current && seen {
-        hide(call, place).await?;
+    let Others { seen, shows, unseen } = others(call, place, target.entry.version).await?;
+    if let Some(latest) = latest
+        && seen
+        && shows
+    {
+        hide(call, place, latest).await?;
     }
-    for pointer in pointers {
-        remove(call, place, pointer).await?;
+    if metadata::own(&target.properties, POINTED).is_some() {
+        let unexpected = seen && latest.is_none();
+        remove_pointers(call, place, target.entry.version, unexpected).await?;
     }
     remove(call, place, target.entry.version).await?;
+    if !target.entry.marker {
+        // Somebody may have made it current meanwhile.
+        remove_pointers(call, place, target.entry.version, seen).await?;
+    }
     // The oldest first.
     for version in unseen.into_iter().rev().filter(|_| !seen) {
         remove(call, place, version).await?;
@@ -237,10 +331,14 @@ async fn remove_with_all(
     Ok(())
 }
 
-/// Leaves an object without a current version: what is older does not show.
-async fn hide(call: &Call, place: Place<'_>) -> Result<(), Refusal> {
+/// Leaves an object without a current version, if this is the latest: what is older does not show.
+///
+/// # Errors
+/// 412 if it is not.
+async fn hide(call: &Call, place: Place<'_>, latest: Version) -> Result<(), Refusal> {
     let client = &call.gateway.client;
-    client.delete_object(&place.account.name, place.container, place.object).silent().await?;
+    let delete = client.delete_object(&place.account.name, place.container, place.object);
+    delete.silent().precondition(Precondition::Version(latest)).await?;
     Ok(())
 }
 
@@ -253,15 +351,33 @@ async fn mark_missing(call: &Call, place: Place<'_>) -> Result<Version, Refusal>
         .autocreate(false)
         .precondition(Precondition::Absent)
         // Nobody reads it, and should this end here, it goes by itself.
-        .delete_at(1)
+        .delete_at(STAND_IN)
         .await?;
     let marker = client.delete_object(account, container, object).await?.version;
     remove(call, place, stored.version).await?;
     Ok(marker)
 }
 
+/// Times a DELETE looks again when the object was changed meanwhile.
+const TRIES: u32 = 16;
+
 /// `DELETE`, of the latest version or the one that is named, in a container with versions.
 pub async fn delete(call: &Call, state: State, place: Place<'_>, named: Named) -> Outcome {
+    for _ in 0..TRIES {
+        match try_to_delete(call, state, place, named).await {
+            // Something else is current by now.
+            Err(refusal) if refusal.status == StatusCode::PRECONDITION_FAILED => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Refusal::new(StatusCode::CONFLICT))
+}
+
+/// Deletes what is there as it is now.
+///
+/// # Errors
+/// 412 if that changes meanwhile, and nothing was done.
+async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named) -> Outcome {
     let client = &call.gateway.client;
     let (account, container, object) = (&place.account.name, place.container, place.object);
     let mut response = empty(StatusCode::NO_CONTENT);
@@ -282,11 +398,13 @@ pub async fn delete(call: &Call, state: State, place: Place<'_>, named: Named) -
         if !is_seen(&target.entry) {
             return Err(Refusal::not_found());
         }
-        let is_current = latest.is_some_and(|latest| {
-            latest.entry.version == version || pointed(&latest.entry) == Some(version)
-        });
-        remove_with_all(call, place, &target, is_current).await?;
-        let left = current.filter(|_| !is_current).map(|o| id(&o.entry, is_versioned(&o)));
+        // A delete marker may be the latest, too.
+        let latest = match pointer.filter(|pointer| pointed(&pointer.entry) == Some(version)) {
+            Some(pointer) => Some(pointer.entry.version),
+            None => Some(version).filter(|_| target.entry.latest),
+        };
+        remove_with_all(call, place, &target, latest).await?;
+        let left = current.filter(|_| latest.is_none()).map(|o| id(&o.entry, is_versioned(&o)));
         let left = left.as_deref().unwrap_or(NULL);
         metadata::set(headers, "x-object-current-version-id", left);
         metadata::set(headers, "x-object-version-id", &time::swift(version.0));
@@ -296,12 +414,19 @@ pub async fn delete(call: &Call, state: State, place: Place<'_>, named: Named) -
         // Its deletion is noted all the same.
         let refusal = Refusal::not_found();
         if state != State::Enabled || named == Named::Null {
+            // What it says is current is over, or gone.
+            if let Some(pointer) = pointer {
+                remove_with_all(call, place, pointer, Some(pointer.entry.version)).await?;
+            }
             return Err(refusal);
         }
         let marker = match latest {
             Some(_) => client.delete_object(account, container, object).await?.version,
             None => mark_missing(call, place).await?,
         };
+        if let Some(pointer) = pointer {
+            remove(call, place, pointer.entry.version).await?;
+        }
         return Err(match HeaderValue::from_str(&time::swift(marker.0)) {
             Ok(id) => refusal.header(HeaderName::from_static("x-object-version-id"), id),
             Err(_) => refusal,
@@ -312,9 +437,9 @@ pub async fn delete(call: &Call, state: State, place: Place<'_>, named: Named) -
         metadata::set(headers, "x-object-version-id", &time::swift(marker.0));
     } else if is_versioned(&found) {
         // It stays, and is current no more.
-        hide(call, place).await?;
+        hide(call, place, pointer.map_or(found.entry.version, |p| p.entry.version)).await?;
     } else {
-        remove_with_all(call, place, &found, true).await?;
+        remove_with_all(call, place, &found, Some(found.entry.version)).await?;
     }
     if let Some(pointer) = pointer {
         remove(call, place, pointer.entry.version).await?;

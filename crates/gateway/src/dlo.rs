@@ -12,7 +12,7 @@ use crate::{
 };
 use client::{ContainerName, ListedName, Object, ObjectEntry, ObjectName, Properties, Version};
 use futures::{StreamExt, TryStreamExt, stream};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use md5::{Digest, Md5};
 use std::ops::Range;
 
@@ -145,7 +145,7 @@ impl Pages {
             let page = query.await?;
             for item in page.items {
                 if let ListedName::Entry(entry) = item {
-                    segments.push(self.listed(entry).await?);
+                    segments.extend(self.listed(entry).await?);
                 }
             }
             next = page.next;
@@ -155,16 +155,24 @@ impl Pages {
         }
     }
 
-    async fn listed(&self, mut entry: ObjectEntry) -> Result<Listed, Refusal> {
+    /// Unless it is over, and merely not gone yet.
+    async fn listed(&self, mut entry: ObjectEntry) -> Result<Option<Listed>, Refusal> {
+        if current::is_stand_in(&entry) {
+            return Ok(None);
+        }
         if current::pointed(&entry).is_some() {
             let container = &self.manifest.container;
             let place =
                 Place { account: &self.account, container, object: &entry.name, version: None };
-            entry = self.reader.gateway.head_of(place).await?.entry;
+            entry = match self.reader.gateway.head_of(place).await {
+                Ok(current) => current.entry,
+                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => return Ok(None),
+                Err(refusal) => return Err(refusal),
+            };
         }
         let etag = entry.md5.map(hex::encode).unwrap_or_default();
         let ObjectEntry { name: object, size, modified, .. } = entry;
-        Ok(Listed { object, etag, size, modified })
+        Ok(Some(Listed { object, etag, size, modified }))
     }
 
     fn read_as_one(&self, segments: Vec<Listed>) -> Result<Segments, Refusal> {

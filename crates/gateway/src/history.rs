@@ -26,8 +26,10 @@ pub enum Mode {
     History,
 }
 
-const MODES: [(Mode, &str); 2] =
-    [(Mode::Stack, "x-versions-location"), (Mode::History, "x-history-location")];
+/// What names an archive.
+pub const HEADERS: [&str; 2] = ["x-versions-location", "x-history-location"];
+
+const MODES: [(Mode, &str); 2] = [(Mode::Stack, HEADERS[0]), (Mode::History, HEADERS[1])];
 
 /// Archived versions that are looked at in one go.
 const PAGE: u32 = 100;
@@ -109,11 +111,27 @@ fn archived_name(object: &ObjectName, micros: u64) -> Result<ObjectName, Refusal
 /// 412 if the archive is not there.
 pub async fn save(call: &Call, container: &Container, place: Place<'_>) -> Result<(), Refusal> {
     let Some(archive) = Archive::of(container) else { return Ok(()) };
-    match call.head_of(place).await {
-        Ok(object) => archive_one(call, &archive, place, &object).await,
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(()),
-        Err(refusal) => Err(refusal),
+    archive_latest(call, &archive, place).await?;
+    Ok(())
+}
+
+/// Times what is there is looked for again when it was overwritten meanwhile.
+const TRIES: u32 = 16;
+
+/// Archives what is there; whether there was anything.
+async fn archive_latest(call: &Call, archive: &Archive, place: Place<'_>) -> Result<bool, Refusal> {
+    for _ in 0..TRIES {
+        let object = match call.head_of(place).await {
+            Ok(object) => object,
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => return Ok(false),
+            Err(refusal) => return Err(refusal),
+        };
+        match archive_one(call, archive, place, &object).await {
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
+            archived => return archived.map(|()| true),
+        }
     }
+    Err(Refusal::new(StatusCode::CONFLICT))
 }
 
 async fn archive_one(
@@ -147,16 +165,9 @@ fn no_archive() -> Refusal {
 pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<(), Refusal> {
     let client = &call.gateway.client;
     let account = &place.account.name;
-    let found = match call.head_of(place).await {
-        Ok(object) => Some(object),
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => None,
-        Err(refusal) => return Err(refusal),
-    };
     match archive.mode {
         Mode::History => {
-            if let Some(object) = &found {
-                archive_one(call, archive, place, object).await?;
-            }
+            archive_latest(call, archive, place).await?;
             let name = archived_name(place.object, time::now_micros())?;
             let mark = client
                 .put_object(account, &archive.container, &name, "")
@@ -171,6 +182,11 @@ pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<
             Ok(())
         }
         Mode::Stack => {
+            let is_there = match call.head_of(place).await {
+                Ok(_) => true,
+                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => false,
+                Err(refusal) => return Err(refusal),
+            };
             let list = client
                 .list_objects(account, &archive.container)
                 .prefix(prefix(place.object))
@@ -188,7 +204,7 @@ pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<
             for entry in entries {
                 if entry.mime_type == DELETED {
                     // Before what is there now there was nothing.
-                    if found.is_some() {
+                    if is_there {
                         break;
                     }
                     // One deletion is undone, not two.

@@ -9,7 +9,7 @@ use crate::{
     time, versions,
 };
 use client::{ContainerEntry, ContainerName, ObjectEntry, Version};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -66,8 +66,13 @@ impl Form {
         }
     }
 
-    /// The media type.
-    pub fn content_type(self) -> &'static str {
+    /// Says in which form an answer is, and that there are others.
+    pub fn show(self, headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    }
+
+    fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; charset=utf-8",
             Self::Json => "application/json; charset=utf-8",

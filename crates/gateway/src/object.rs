@@ -15,7 +15,7 @@ use crate::{
     slo::{self, Large},
     symlink::{self, Link},
     time,
-    versions::{self, Named, State},
+    versions::{self, Named, Replaced, State},
 };
 use client::{
     Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Properties,
@@ -45,9 +45,10 @@ pub async fn answer(mut call: Call) -> Outcome {
     let named = versions::named(&call, &call.names()?, authority).await?;
     match call.method.as_str() {
         "GET" | "HEAD" => get(&call, named).await,
+        "PUT" if named != Named::Latest => put_version(&mut call, named).await,
         "PUT" if call.query.get("multipart-manifest") == Some("put") => slo::put(call).await,
         "PUT" if symlink::is_put(&call) => symlink::put(&mut call).await,
-        "PUT" => put(&mut call, named).await,
+        "PUT" => put(&mut call).await,
         "POST" => post(&call).await,
         "DELETE" if call.query.get("multipart-manifest") == Some("delete") => {
             slo::delete(call, named).await
@@ -277,13 +278,22 @@ pub fn announced(call: &Call) -> Result<Option<u64>, Refusal> {
     }
 }
 
-async fn put(call: &mut Call, named: Named) -> Outcome {
+/// `PUT ?version-id`: nothing is stored.
+async fn put_version(call: &mut Call, named: Named) -> Outcome {
+    let Some(version) = named.exactly() else {
+        return Err(Refusal::bad("Invalid version parameter"));
+    };
+    if call.query.has("multipart-manifest") || symlink::is_put(call) {
+        return Err(Refusal::bad("A version is made current by a PUT of nothing else"));
+    }
+    let container = call.container_for_write(&call.target.account, call.container()?).await?;
+    quota::check_upload(call, &call.target.account, &container, Some(0)).await?;
+    current::restore(call, version).await
+}
+
+async fn put(call: &mut Call) -> Outcome {
     dlo::check(&call.headers)?;
     let container = call.container_for_write(&call.target.account, call.container()?).await?;
-    if let Named::Exactly(version) = named {
-        quota::check_upload(call, &call.target.account, &container, Some(0)).await?;
-        return current::restore(call, version).await;
-    }
     let bytes = announced(call)?;
     let object = call.object()?.clone();
     let upload = Upload {
@@ -327,7 +337,7 @@ pub async fn store(
     quota::check_upload(call, account, container, upload.bytes).await?;
     let state = State::of(container);
     history::save(call, container, place).await?;
-    let replaced = versions::replaced(call, state, place).await?;
+    let replaced = Replaced::before(call, state, place).await?;
     let Upload { source, bytes, etag, mime_type, mut properties, delete_at, precondition } = upload;
     versions::mark(state, &mut properties);
     let mut put = call
@@ -351,9 +361,7 @@ pub async fn store(
         put = put.expect_etag(etag);
     }
     let stored = put.await?;
-    if let Some(version) = replaced {
-        versions::remove(call, place, version).await?;
-    }
+    replaced.remove(call, place, stored.version).await?;
     if ends.is_some() {
         current::expire(call, place, stored.version, ends).await?;
     }
@@ -462,7 +470,9 @@ pub fn deletes_plainly(container: &Container) -> bool {
 /// # Errors
 /// 404 if there is none.
 pub async fn remove(call: &Call, container: &Container, place: Place<'_>, named: Named) -> Outcome {
-    if let Some(archive) = Archive::of(container) {
+    // A version that is named is that, and nothing else.
+    let archive = Archive::of(container).filter(|_| named.exactly().is_none());
+    if let Some(archive) = archive {
         history::delete(call, &archive, place).await?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }

@@ -12,8 +12,10 @@ use crate::{
     refusal::Refusal,
     time,
 };
-use client::{Container, Error, Object, ObjectEntry, Properties, Stored, Version};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use client::{
+    Container, Error, ListObjects, ListedName, Object, ObjectEntry, Properties, Stored, Version,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Where a container keeps whether its versions are enabled.
 pub const ENABLED: &str = "x-versions-enabled";
@@ -29,6 +31,9 @@ pub const DELETED: &str = "application/x-deleted;swift_versions_deleted=1";
 
 /// The MD5 of nothing, which delete markers have in listings.
 pub const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// Versions that are looked at in one go.
+pub const PAGE: u32 = 100;
 
 /// The id of what has no version of its own.
 pub const NULL: &str = "null";
@@ -182,21 +187,69 @@ pub fn check(named: Named, object: &Object) -> Result<(), Refusal> {
     }
 }
 
-/// What is there before something is written that takes its place, while versions are disabled.
-pub async fn replaced(
-    call: &Call,
-    state: State,
-    place: Place<'_>,
-) -> Result<Option<Version>, Refusal> {
-    if state != State::Disabled {
-        return Ok(None);
+/// The versions of an object that something takes the place of which is written while versions are
+/// disabled: from the one that is there now, if that has no version of its own, to the new one.
+pub struct Replaced(Option<Version>);
+
+impl Replaced {
+    /// Looks at what is there before something is written.
+    pub async fn before(call: &Call, state: State, place: Place<'_>) -> Result<Self, Refusal> {
+        if state != State::Disabled {
+            return Ok(Self(None));
+        }
+        let latest = Self::versions(call, place).limit(1).await?.items.pop();
+        Ok(Self(Some(match latest {
+            Some(ListedName::Entry(entry)) if entry.name == *place.object => {
+                let stays = entry.marker || is_of_its_own(&entry);
+                Version(entry.version.0 + u64::from(stays))
+            }
+            _ => Version(0),
+        })))
     }
-    match call.head_of(place).await {
-        Ok(object) if !is_versioned(&object) => Ok(Some(object.entry.version)),
-        Ok(_) => Ok(None),
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
-        Err(refusal) => Err(refusal),
+
+    /// Removes it, and what others have written like it meanwhile, below what is written now.
+    pub async fn remove(
+        self,
+        call: &Call,
+        place: Place<'_>,
+        written: Version,
+    ) -> Result<(), Refusal> {
+        let Some(from) = self.0 else { return Ok(()) };
+        let mut next = (place.object.to_string(), Some(written));
+        loop {
+            let page = Self::versions(call, place).resume(next).limit(PAGE).await?;
+            for item in page.items {
+                let ListedName::Entry(entry) = item else { return Ok(()) };
+                if entry.name != *place.object || entry.version < from {
+                    return Ok(());
+                }
+                if !entry.marker && !is_of_its_own(&entry) {
+                    remove(call, place, entry.version).await?;
+                }
+            }
+            match page.next {
+                Some(more) => next = more,
+                None => return Ok(()),
+            }
+        }
     }
+
+    fn versions(call: &Call, place: Place<'_>) -> ListObjects {
+        all(call, place).properties(true)
+    }
+}
+
+/// All versions of an object, and after them what else begins with its name.
+pub fn all(call: &Call, place: Place<'_>) -> ListObjects {
+    call.gateway
+        .client
+        .list_objects(&place.account.name, place.container)
+        .prefix(place.object.as_str())
+        .versions(true)
+}
+
+fn is_of_its_own(entry: &ObjectEntry) -> bool {
+    entry.properties.as_ref().is_some_and(is_marked)
 }
 
 /// Removes for good a version whose place was taken.

@@ -1,0 +1,194 @@
+"""Versions while several write and delete at once, and what must not be done to them at all."""
+
+import concurrent.futures
+
+import pytest
+import requests
+from conftest import eventually, unique
+from swiftclient import ClientException
+from test_versions import conn, container, delete, made, put, read, versions  # noqa: F401 (fixtures)
+
+ACCOUNT = "cli"
+
+# Of each race. Where it was lost, it was so once in ten to twenty.
+ROUNDS = 40
+
+
+def status(call, *arguments, **more):
+    """The status that a call ends with, if it is refused; nothing otherwise."""
+    try:
+        call(*arguments, **more)
+    except ClientException as error:
+        return error.http_status
+
+
+@pytest.fixture
+def crowd(server):
+    """Three clients."""
+    clients = [server.connection(ACCOUNT) for _ in range(3)]
+    yield clients
+    for client in clients:
+        client.close()
+
+
+def race(crowd, *works):
+    """Does things at once, each by a client of its own; what they say."""
+    with concurrent.futures.ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(lambda client, work: work(client), crowd, works))
+
+
+def copy(conn, container, name, version):
+    """The status of a copy of a version."""
+    headers = {"X-Auth-Token": conn.token, "Destination": f"{container}/copy"}
+    return requests.request("COPY", f"{conn.url}/{container}/{name}?version-id={version}", headers=headers).status_code
+
+
+def listed(conn, container):
+    return [row["name"] for row in conn.get_container(container)[1]]
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_without_its_delete_marker_an_object_stays_deleted(conn, container, suspended):
+    one, two = put(conn, container, "a", b"1"), put(conn, container, "a", b"2")
+    put(conn, container, "b", b"", None)
+    conn.delete_object(container, "a")
+    conn.delete_object(container, "b")
+    # Over one that was made current again, too.
+    put(conn, container, "c", b"3")
+    put(conn, container, "c", b"4")
+    put(conn, container, "c", b"", f"version-id={versions(conn, container, prefix='c')[1][1]}")
+    conn.delete_object(container, "c")
+    if suspended:
+        conn.post_container(container, {"X-Versions-Enabled": "false"})
+    markers = {name: version for name, version, _, is_marker in versions(conn, container) if is_marker}
+    assert sorted(markers) == ["a", "b", "c"]
+    for name, marker in markers.items():
+        answer = {}
+        conn.delete_object(container, name, query_string=f"version-id={marker}", response_dict=answer)
+        assert answer["headers"]["x-object-current-version-id"] == "null"
+        assert read(conn, container, name) is None
+    assert listed(conn, container) == []
+    assert conn.head_container(container)["x-container-object-count"] == "0"
+    assert versions(conn, container, prefix="a") == [("a", two, False, False), ("a", one, False, False)]
+    assert read(conn, container, "a", one) == b"1"
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Versions-Enabled": "true"}, {"X-Versions-Enabled": "false"}])
+def test_nothing_is_stored_as_a_version_without_one(conn, made, headers):
+    container = made(headers)
+    put(conn, container, "a", b"precious")
+    assert status(put, conn, container, "a", b"", "version-id=null") == 400
+    assert status(conn.put_object, container, "a", b"", query_string="version-id=null",
+                  headers={"X-Symlink-Target": "x/y"}) == 400
+    assert status(conn.put_object, container, "a", b"[]", query_string="version-id=null&multipart-manifest=put") == 400
+    assert read(conn, container, "a") == b"precious"
+    assert len(versions(conn, container)) == 1
+
+
+def test_versions_are_kept_in_one_way_only(conn, made):
+    archive = made()
+    for header in ("X-Versions-Location", "X-History-Location"):
+        assert status(conn.put_container, unique("kept"),
+                      headers={header: archive, "X-Versions-Enabled": "true"}) == 400
+        kept, archived = made({"X-Versions-Enabled": "true"}), made({header: archive})
+        assert status(conn.post_container, kept, {header: archive}) == 400
+        assert status(conn.post_container, archived, {"X-Versions-Enabled": "true"}) == 400
+        conn.post_container(kept, {"X-Versions-Enabled": "false"})
+        assert status(conn.post_container, kept, {header: archive}) == 400
+        # One after the other is well.
+        conn.post_container(archived, {header.replace("X-", "X-Remove-"): "x", "X-Versions-Enabled": "true"})
+
+
+def test_a_listing_goes_on_behind_what_has_no_version(conn, made):
+    container = made()
+    put(conn, container, "a", b"0")
+    put(conn, container, "b", b"0")
+    conn.post_container(container, {"X-Versions-Enabled": "true"})
+    first = put(conn, container, "a", b"1")
+    conn.post_container(container, {"X-Versions-Enabled": "false"})
+    put(conn, container, "a", b"2")
+    whole = versions(conn, container)
+    assert [row[1] for row in whole][0::3] == ["null", "null"] and whole[1][1] == first
+    rows = []
+    while page := versions(conn, container, limit=1,
+                           **({"marker": rows[-1][0], "version_marker": rows[-1][1]} if rows else {})):
+        rows += page
+    assert rows == whole
+    assert status(versions, conn, container, version_marker=first) == 400
+    assert copy(conn, container, "a", first) == 201
+    assert read(conn, container, "copy") == b"1"
+    conn.post_container(container, {"X-Versions-Enabled": "true"})
+    put(conn, container, "b", b"1")
+    assert copy(conn, container, "b", "null") == 404
+
+
+def test_who_removes_a_version_does_not_hide_what_is_stored_meanwhile(crowd, conn, container):
+    for number in range(ROUNDS):
+        name = f"o{number}"
+        put(conn, container, name, b"0")
+        current = put(conn, container, name, b"1")
+        race(crowd, lambda c: delete(c, container, name, current), lambda c: put(c, container, name, b"2"))
+        assert read(conn, container, name) == b"2"
+        assert [data for _, _, data, _ in versions(conn, container, prefix=f"{name}")].count(True) == 1
+    assert len(listed(conn, container)) == ROUNDS
+
+
+def test_what_is_made_current_and_removed_at_once_is_one_or_the_other(crowd, conn, container):
+    for number in range(ROUNDS):
+        name = f"o{number}"
+        version = put(conn, container, name, b"1")
+        if number % 2:
+            put(conn, container, name, b"2")
+        race(crowd, lambda c: status(put, c, container, name, b"", f"version-id={version}"),
+             lambda c: delete(c, container, name, version))
+        assert read(conn, container, name, version) is None
+        there = read(conn, container, name) is not None
+        assert (name in listed(conn, container)) == there
+    conn.post_container(container, {"X-Versions-Enabled": "false"})
+    for name, version, *_ in versions(conn, container):
+        delete(conn, container, name, version)
+    assert versions(conn, container) == listed(conn, container) == []
+    eventually(lambda: conn.delete_container(container))
+
+
+@pytest.mark.parametrize("header", ["X-Versions-Location", "X-History-Location"])
+def test_who_meets_in_a_container_with_an_archive_is_served(crowd, conn, made, header):
+    container = made({header: made()})
+
+    def work(c):
+        for number in range(ROUNDS // 2):
+            c.put_object(container, "o", f"{id(c)} {number}".encode())
+
+    race(crowd, work, work, work)
+    assert read(conn, container, "o").endswith(f" {ROUNDS // 2 - 1}".encode())
+
+
+def test_what_is_to_end_is_stored_whatever_happens_to_it(crowd, conn, container):
+    for number in range(ROUNDS):
+        name = f"o{number}"
+        put(conn, container, name, b"0")
+        race(crowd, lambda c: put(c, container, name, b"1", **{"X-Delete-After": "100"}),
+             lambda c: c.delete_object(container, name))
+
+
+def test_while_versions_are_disabled_there_is_one(crowd, conn, container):
+    kept = put(conn, container, "o", b"0")
+    conn.post_container(container, {"X-Versions-Enabled": "false"})
+
+    def work(c):
+        for number in range(ROUNDS // 2):
+            put(c, container, "o", str(number).encode())
+
+    race(crowd, work, work, work)
+    assert versions(conn, container) == [("o", "null", True, False), ("o", kept, False, False)]
+
+
+def test_a_deletion_of_what_is_not_there_is_answered_with_404(crowd, conn, container):
+    for number in range(ROUNDS // 2):
+        name = f"o{number}"
+        deletes = [lambda c: status(c.delete_object, container, name)] * 2
+        *deleted, seen = race(crowd, *deletes, lambda c: listed(c, container))
+        assert set(deleted) <= {404, None}
+        assert read(conn, container, name) is None
+        # What is deleted in the meantime is never listed.
+        assert seen == []
