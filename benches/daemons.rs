@@ -141,3 +141,11 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let (Some(user), Some(system)) = (user, system) else { anyhow::bail!("a short stat line") };
     Ok((user + system) / TICKS_PER_SECOND)
 }
+
+/// What the environment says of a number, such as of rounds.
+pub fn setting(name: &str, otherwise: usize) -> anyhow::Result<usize> {
+    match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name} is not a number: {text:?}")),
+        Err(_) => Ok(otherwise),
+    }
+}

@@ -14,7 +14,8 @@
 //!   `transfer` describe, together.
 //!
 //! The CPU time of the process that asks the gateway is nobody's: it is left out. `above` is what
-//! the gateway's process needs more than the library's, all else is of all processes. Per 1000
+//! the gateway's process needs more than the library's, and `hop` what a server needs that does
+//! nothing with HTTP bodies but receive or send them; all else is of all processes. Per 1000
 //! requests below 64 KiB, otherwise per 10^9 bytes of content; medians over rounds.
 //!
 //! Environment: `GATEWAY_ROUNDS` (3), `GATEWAY_SCALE` (100; per cent of the requests of a turn),
@@ -27,13 +28,14 @@ mod daemons;
 mod hop;
 #[path = "transfer/floor.rs"]
 mod large;
+mod measure;
 #[path = "small/floor.rs"]
 mod small;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use client::{AccountName, Client, ContainerName, ObjectName};
-use daemons::{Cluster, Daemon, cpu_seconds, peak_megabytes};
+use daemons::{Cluster, Daemon, cpu_seconds, peak_megabytes, setting};
 use futures::{
     StreamExt,
     future::{BoxFuture, try_join_all},
@@ -42,6 +44,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
+use measure::median;
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -90,7 +93,7 @@ async fn run() -> anyhow::Result<()> {
 
     println!("Medians of {rounds} rounds, policy {POLICY}; CPU seconds.\n");
     println!(
-        "{:15}{:>8}{:>9}{:>9} | {:>5}{:>8}{:>8}{:>7}{:>7}{:>9}{:>7}{:>7}{:>7}{:>7}",
+        "{:15}{:>8}{:>9}{:>9} | {:>5}{:>8}{:>8}{:>7}{:>7}{:>9}{:>7}{:>7}{:>7}{:>7}{:>7}",
         "",
         "MB/s",
         "library",
@@ -103,6 +106,7 @@ async fn run() -> anyhow::Result<()> {
         "library",
         "MD5",
         "above",
+        "hop",
         "floor",
         "ratio"
     );
@@ -117,13 +121,6 @@ async fn run() -> anyhow::Result<()> {
     bench.cluster.print_peaks()?;
     println!("Gateway: {:.0} MB.", peak_megabytes(bench.gateway.pid())?);
     Ok(())
-}
-
-fn setting(name: &str, otherwise: usize) -> anyhow::Result<usize> {
-    match std::env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name} is not a number: {text:?}")),
-        Err(_) => Ok(otherwise),
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -240,7 +237,7 @@ impl Bench {
             small: small::Floor::start(&directory.join("small"))?,
             large: large::Floor::start(&directory.join("large"))?,
             directory: directory.to_owned(),
-            content: noise(SIZES[SIZES.len() - 1]),
+            content: large::noise(SIZES[SIZES.len() - 1]),
         }))
     }
 
@@ -408,12 +405,6 @@ fn start_gateway(cluster: &Cluster, directory: &Path) -> anyhow::Result<Daemon> 
 }
 
 /// Bytes that neither compress nor repeat.
-fn noise(bytes: usize) -> Bytes {
-    let mut noise = vec![0; bytes];
-    blake3::Hasher::new().finalize_xof().fill(&mut noise);
-    noise.into()
-}
-
 /// A connection that is kept.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -441,11 +432,7 @@ impl Connection {
 }
 
 fn print_row(row: &Row, measured: &[[Turn; EVERYBODY.len()]]) {
-    let median = |value: &dyn Fn(&[Turn; EVERYBODY.len()]) -> f64| {
-        let mut values: Vec<f64> = measured.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
-    };
+    let median = |value: &dyn Fn(&[Turn; EVERYBODY.len()]) -> f64| median(measured, value);
     let requests = row.requests() as f64;
     let (thousands, gigabytes) = (requests / 1e3, requests * row.size as f64 / 1e9);
     let (unit, per) = if row.size < LARGE { ("1000", thousands) } else { ("GB", gigabytes) };
@@ -455,7 +442,7 @@ fn print_row(row: &Row, measured: &[[Turn; EVERYBODY.len()]]) {
     };
     let floor = |turns: &[Turn; EVERYBODY.len()]| turns[3].total() + turns[4].total();
     println!(
-        "{:15}{:8.1}{:9.1}{:9.3} | {unit:>5}{:8.3}{:8.3}{:7.3}{:7.3}{:9.3}{:7.3}{:7.3}{:7.3}{:7.2}",
+        "{:15}{:8.1}{:9.1}{:9.3} | {unit:>5}{:8.3}{:8.3}{:7.3}{:7.3}{:9.3}{:7.3}{:7.3}{:7.3}{:7.3}{:7.2}",
         row.name(),
         median(&|t| gigabytes * 1e3 / t[0].seconds),
         median(&|t| gigabytes * 1e3 / t[1].seconds),
@@ -467,6 +454,7 @@ fn print_row(row: &Row, measured: &[[Turn; EVERYBODY.len()]]) {
         median(&|t| t[1].total() / per),
         median(&|t| md5(t) / per),
         median(&|t| (t[0].cpu[0] - t[1].cpu[0]) / per),
+        median(&|t| t[3].total() / per),
         median(&|t| floor(t) / per),
         median(&|t| (t[0].total() - md5(t)) / floor(t)),
     );

@@ -14,10 +14,10 @@
 
 mod daemons;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
 use client::{AccountName, Client, ContainerName, ObjectName};
-use daemons::{Cluster, cpu_seconds, peak_megabytes};
+use daemons::{Cluster, cpu_seconds, peak_megabytes, setting};
 use futures::{TryStreamExt, stream};
 use std::{sync::Arc, time::Instant};
 
@@ -76,13 +76,6 @@ async fn run() -> anyhow::Result<()> {
     }
     bench.long(setting("MILLION_METACHUNKS", 10_000)?).await?;
     bench.cluster.print_peaks()
-}
-
-fn setting(name: &str, otherwise: usize) -> anyhow::Result<usize> {
-    match std::env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name} is not a number: {text:?}")),
-        Err(_) => Ok(otherwise),
-    }
 }
 
 #[derive(Clone, Copy)]

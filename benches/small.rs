@@ -17,13 +17,15 @@ mod chunks;
 mod daemons;
 #[path = "small/floor.rs"]
 mod floor;
+mod measure;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use client::{AccountName, Client, ContainerName, ObjectName};
-use daemons::{Cluster, cpu_seconds};
+use daemons::{Cluster, cpu_seconds, setting};
 use floor::{ANSWER_BYTES, Ask, Floor, REQUEST_BYTES};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use measure::median;
 use std::{
     sync::{
         Arc,
@@ -110,13 +112,6 @@ async fn run() -> anyhow::Result<()> {
         print_row(&row.name(), turns);
     }
     cluster.print_peaks()
-}
-
-fn setting(name: &str, otherwise: usize) -> anyhow::Result<usize> {
-    match std::env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name} is not a number: {text:?}")),
-        Err(_) => Ok(otherwise),
-    }
 }
 
 /// Data and parity fragments of a policy, as the floor writes them.
@@ -293,11 +288,7 @@ impl Bench {
 }
 
 fn print_row(name: &str, turns: &[[Turn; 2]]) {
-    let median = |value: &dyn Fn(&[Turn; 2]) -> f64| {
-        let mut values: Vec<f64> = turns.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
-    };
+    let median = |value: &dyn Fn(&[Turn; 2]) -> f64| median(turns, value);
     println!(
         "{name:16}{:9.0}{:9.0} | {:8.3}{:8.3}{:8.3}{:8.3}{:8.3}{:8.1}",
         median(&|t| t[0].per_second),

@@ -19,13 +19,15 @@ mod chunks;
 mod daemons;
 #[path = "transfer/floor.rs"]
 mod floor;
+mod measure;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use client::{AccountName, Client, ContainerName, ObjectName};
-use daemons::{Cluster, cpu_seconds};
-use floor::Floor;
+use daemons::{Cluster, cpu_seconds, setting};
+use floor::{Floor, noise};
 use futures::{StreamExt, future::try_join_all};
+use measure::median;
 use std::{path::PathBuf, time::Instant};
 
 const POLICIES: [(&str, usize, usize); 2] = [("EC42", 4, 2), ("EC63", 6, 3)];
@@ -101,20 +103,7 @@ async fn run() -> anyhow::Result<()> {
     bench.cluster.print_peaks()
 }
 
-fn setting(name: &str, otherwise: usize) -> anyhow::Result<usize> {
-    match std::env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name} is not a number: {text:?}")),
-        Err(_) => Ok(otherwise),
-    }
-}
-
 /// Bytes that neither compress nor repeat.
-fn noise(bytes: usize) -> Bytes {
-    let mut noise = vec![0; bytes];
-    blake3::Hasher::new().finalize_xof().fill(&mut noise);
-    noise.into()
-}
-
 /// What is measured: a policy and a number of streams.
 struct Row {
     policy: &'static str,
@@ -338,16 +327,7 @@ async fn measure(
 }
 
 fn print_row(name: &str, turns: &[[Turn; 2]]) {
-    let median = |value: &dyn Fn(&[Turn; 2]) -> f64| {
-        let mut values: Vec<f64> = turns.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            (values[middle - 1] + values[middle]) / 2.0
-        }
-    };
+    let median = |value: &dyn Fn(&[Turn; 2]) -> f64| median(turns, value);
     let rate = |which: usize| median(&|t| t[which].megabytes_per_second);
     let total = |which: usize| median(&|t| t[which].total());
     let part = |which: usize, process: usize| median(&|t| t[which].cpu[process]);

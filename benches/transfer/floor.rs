@@ -326,3 +326,10 @@ impl Blocks {
         Ok(self.held.split_to(most))
     }
 }
+
+/// Content that nothing makes smaller.
+pub fn noise(bytes: usize) -> Bytes {
+    let mut noise = vec![0; bytes];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    noise.into()
+}
