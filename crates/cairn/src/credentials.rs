@@ -4,7 +4,11 @@ use crate::failure::usage;
 use anyhow::Context;
 use model::{UserKey, UserName};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 /// The name of the file in a server's data directory.
 pub const FILE: &str = "credentials.toml";
@@ -79,9 +83,14 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// Writes a new file, which only its owner can read.
+    /// Writes a new file, which only its owner can read, in a directory that is made for it if
+    /// there is none.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = toml::to_string(self).context("credentials cannot be written")?;
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.with_context(|| format!("cannot make the directory {}", directory.display()))?;
+        }
         transport::write_private(path, &text)?;
         Ok(())
     }

@@ -317,7 +317,7 @@ fn begin_boot(
     if let Some(gone) = gone {
         return Err(Error::Identity {
             path: config.data_dir.clone(),
-            why: format!("{gone}, or start with an empty data directory as a new node"),
+            why: format!("{gone}; without it this node cannot come back, so keep what is left"),
         });
     }
     let random = || u64::from_le_bytes(seams.bytes());

@@ -10,7 +10,8 @@ pub struct Common {
     /// Settings in TOML; flags and environment override them
     #[arg(long, value_name = "FILE", env = "CAIRN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Where to listen; port 0 takes any free port
+    /// Where to listen; port 0 takes any free port [default: 127.0.0.1:7800; of a chunk server
+    /// 127.0.0.1:7810, of a gateway 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT", env = "CAIRN_LISTEN", hide_env_values = true)]
     pub listen: Option<String>,
     /// The address others reach this process at, if it is not the one it listens on; port 0
@@ -125,8 +126,8 @@ pub struct ServerArgs {
     /// Where everything is kept [default: ./cairn-data]
     #[arg(long, value_name = "DIR", env = "CAIRN_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
-    /// A directory, best a disk of its own, to keep chunks in; may be repeated
-    /// [default: six directories in the data directory]
+    /// A directory, best a disk of its own, to keep chunks in; repeated for each: those that are
+    /// not named are down [default: DATA/volumes/1 to 6]
     #[arg(
         long = "volume",
         value_name = "PATH[=LOCATION]",
@@ -233,7 +234,8 @@ pub struct ChunkArgs {
     /// The file with the cluster's secret
     #[arg(long, value_name = "FILE", env = "CAIRN_SECRET_FILE", hide_env_values = true)]
     pub secret: Option<PathBuf>,
-    /// A directory, best a disk of its own, to keep chunks in; may be repeated
+    /// A directory, best a disk of its own, to keep chunks in; repeated for each: those that are
+    /// not named are down
     #[arg(
         long = "volume",
         value_name = "PATH[=LOCATION]",

@@ -154,7 +154,7 @@ impl Server {
         let reserve = metadata.founding.reserve.map(|bytes| bytes.0);
         let listen = args.swift_listen.or(section.swift_listen);
         let listen = listen.unwrap_or_else(|| DEFAULT_SWIFT_LISTEN.to_owned());
-        let swift = (listen != NONE).then_some(Address { listen, advertise: None });
+        let swift = (listen != NONE).then(|| for_clients(Address { listen, advertise: None }));
         let cdn = swift
             .as_ref()
             .and_then(|swift| cdn_address(&args.gateway, file.gateway.cdn_listen.clone(), swift));
@@ -176,18 +176,40 @@ fn cdn_address(flags: &GatewaySettings, file: Option<String>, swift: &Address) -
             }
         }
     };
-    // Clients are told the host they came to: what is said to others does not matter.
-    (listen != NONE).then(|| Address { listen, advertise: Some("localhost:0".to_owned()) })
+    (listen != NONE).then(|| for_clients(Address { listen, advertise: None }))
+}
+
+/// Clients are told the host they came to, so that an operator who listens everywhere need not say
+/// how this machine is called.
+fn for_clients(mut address: Address) -> Address {
+    let everywhere = ["0.0.0.0:", "[::]:"].iter().any(|any| address.listen.starts_with(any));
+    if address.advertise.is_none() && everywhere {
+        address.advertise = Some(format!("{}:0", volume::host_name()));
+    }
+    address
+}
+
+/// A URL that paths are put behind.
+fn base_url(url: &str) -> anyhow::Result<String> {
+    let base = url.trim_end_matches('/');
+    let parsed: Option<http::Uri> = base.parse().ok();
+    let whole = |uri: &http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && !base.contains('#')
+    };
+    if !parsed.as_ref().is_some_and(whole) {
+        return Err(usage!("{url:?} is no URL of a host: write https://HOST[:PORT]"));
+    }
+    Ok(base.to_owned())
 }
 
 /// What the gateway is told: its own defaults under what the operator says.
 fn gateway_settings(flags: GatewaySettings, file: &File) -> anyhow::Result<gateway::Config> {
     let (section, default) = (&file.gateway, gateway::Config::default());
-    let url = |flag: Option<String>, file: &Option<String>| match flag.or_else(|| file.clone()) {
-        Some(url) if !(url.starts_with("http://") || url.starts_with("https://")) => {
-            Err(usage!("{url:?} is no URL: write https://HOST[:PORT]"))
-        }
-        url => Ok(url.map(|url| url.trim_end_matches('/').to_owned())),
+    let url = |flag: Option<String>, file: &Option<String>| {
+        flag.or_else(|| file.clone()).map(|url| base_url(&url)).transpose()
     };
     let cert = flags.tls_cert.or_else(|| section.tls_cert.clone());
     let key = flags.tls_key.or_else(|| section.tls_key.clone());
@@ -196,14 +218,25 @@ fn gateway_settings(flags: GatewaySettings, file: &File) -> anyhow::Result<gatew
         (None, None) => None,
         _ => return Err(usage!("TLS needs both, --tls-cert FILE and --tls-key FILE")),
     };
-    let span = |flag: Option<Span>, file: &Option<Span>, default: Duration| {
-        flag.as_ref().or(file.as_ref()).map_or(default, |span| span.0)
+    let span = |name, flag: Option<Span>, file: &Option<Span>, default: Duration| match flag
+        .as_ref()
+        .or(file.as_ref())
+        .map_or(default, |span| span.0)
+    {
+        span if span < Duration::from_secs(1) => Err(usage!("the {name} must be a second or more")),
+        span => Ok(span),
     };
-    let lifetime = default.token_lifetime;
+    let lifetime = (flags.swift_token_lifetime, &section.swift_token_lifetime);
+    let idle = (flags.idle_timeout, &section.idle_timeout);
     Ok(gateway::Config {
         public_url: url(flags.public_url, &section.public_url)?,
-        token_lifetime: span(flags.swift_token_lifetime, &section.swift_token_lifetime, lifetime),
-        idle_timeout: span(flags.idle_timeout, &section.idle_timeout, default.idle_timeout),
+        token_lifetime: span(
+            "lifetime of a Swift token",
+            lifetime.0,
+            lifetime.1,
+            default.token_lifetime,
+        )?,
+        idle_timeout: span("idle timeout", idle.0, idle.1, default.idle_timeout)?,
         storage_domains: either(flags.storage_domains, section.storage_domains.clone()),
         rates: gateway::Rates {
             containers: flags.container_rate.or(section.container_rate),
@@ -241,11 +274,7 @@ impl Gateway {
         }
         let secret = args.secret.or(section.secret).ok_or_else(no_secret)?;
         let file = (section.listen, section.advertise);
-        // Clients are told the URL they came with: nothing need be said for 0.0.0.0.
-        let mut address = Address::new(args.common, file, DEFAULT_SWIFT_LISTEN);
-        if address.advertise.is_none() && address.listen.starts_with("0.0.0.0:") {
-            address.advertise = Some(format!("{}:0", volume::host_name()));
-        }
+        let address = for_clients(Address::new(args.common, file, DEFAULT_SWIFT_LISTEN));
         let cdn = cdn_address(&args.gateway, said, &address);
         let admin = args.admin_listen.or(section.admin_listen);
         let listen = admin.unwrap_or_else(|| DEFAULT_ADMIN_LISTEN.to_owned());

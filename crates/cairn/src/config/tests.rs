@@ -147,3 +147,42 @@ fn the_documented_example_is_a_configuration() {
     ];
     assert!(given.iter().all(|g| *g), "the example documents every setting: {given:?}");
 }
+
+#[test]
+fn settings_of_a_gateway_that_serve_nobody_are_refused() {
+    let refused = [
+        "--idle-timeout 0s",
+        "--idle-timeout 999ms",
+        "--swift-token-lifetime 0s",
+        "--public-url objects.example.com",
+        "--public-url https://",
+        "--public-url ftp://objects.example.com",
+        "--public-url https://objects.example.com/a?b=c",
+        "--public-url https://objects.example.com/#a",
+        "--cdn-url objects.example.com",
+    ];
+    for line in refused {
+        let error = server(&format!("cairn server {line}"), "").unwrap_err().to_string();
+        let of_lifetimes = error.contains("a second or more");
+        assert!(of_lifetimes || error.contains("write https://HOST[:PORT]"), "{line}: {error}");
+    }
+    let told = server(
+        "cairn server --public-url https://objects.example.com:8443/a/ --idle-timeout 1s",
+        "",
+    );
+    let gateway = told.unwrap().gateway;
+    assert_eq!(gateway.public_url.as_deref(), Some("https://objects.example.com:8443/a"));
+}
+
+#[test]
+fn public_containers_are_where_the_gateway_is() {
+    let cdn = |line: &str| server(line, "").unwrap().cdn;
+    let told = |listen: &str, advertise: Option<String>| {
+        Some(Address { listen: listen.to_owned(), advertise })
+    };
+    assert_eq!(cdn("cairn server --swift-listen 127.0.0.2:80"), told("127.0.0.2:81", None));
+    let everywhere = Some(format!("{}:0", volume::host_name()));
+    assert_eq!(cdn("cairn server --swift-listen 0.0.0.0:80"), told("0.0.0.0:81", everywhere));
+    assert_eq!(cdn("cairn server --swift-listen 127.0.0.2:0"), told("127.0.0.2:0", None));
+    assert_eq!(cdn("cairn server --cdn-listen none"), None);
+}

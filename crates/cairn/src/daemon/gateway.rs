@@ -95,6 +95,7 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
     let (admin, admin_address) = listen::bind(&config.admin, "--admin-listen").await?;
     let metrics = process::record_metrics()?;
     let connector: Arc<dyn Connect> = Arc::new(TcpConnector);
+    let meta = config.meta.join(",");
     let client = Client::builder()
         .seeds(config.meta)
         .access_key(keys.daemon.clone())
@@ -116,11 +117,18 @@ pub async fn run(config: Gateway, output: Output) -> anyhow::Result<()> {
     let (url, cdn_url) = (front.url.clone(), front.cdn_url.clone());
     let serving = front.start(config.gateway, client.clone(), &keys, &stop);
     let start = async {
-        while let Err(error) = client.cluster().map().await {
-            if matches!(error, client::Error::Denied(_)) {
-                return Err(anyhow::Error::new(error).context("the cluster has another secret"));
+        loop {
+            match tokio::time::timeout(ASK_EVERY, client.cluster().map()).await {
+                Ok(Ok(_)) => break,
+                Ok(Err(error @ client::Error::Denied(_))) => {
+                    return Err(anyhow::Error::new(error).context("the cluster has another secret"));
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "the cluster does not answer yet"),
+                Err(_) => tracing::warn!(
+                    meta,
+                    "no metadata node answers yet: do they run, and are these their addresses?"
+                ),
             }
-            tracing::warn!(%error, "the cluster does not answer yet");
             tokio::time::sleep(LOOK_EVERY).await;
         }
         reached.store(true, Ordering::Relaxed);
