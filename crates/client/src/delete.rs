@@ -22,6 +22,7 @@ impl Client {
             object: object.clone(),
             version: None,
             silent: false,
+            mark_missing: false,
             precondition: Precondition::None,
         }
     }
@@ -100,6 +101,7 @@ pub struct DeleteObject {
     object: ObjectName,
     version: Option<Version>,
     silent: bool,
+    mark_missing: bool,
     precondition: Precondition,
 }
 
@@ -119,6 +121,12 @@ impl DeleteObject {
         self
     }
 
+    /// Where versions are kept, a delete marker is written even if there is nothing to delete.
+    pub fn mark_missing(mut self) -> Self {
+        self.mark_missing = true;
+        self
+    }
+
     /// What must hold of the object.
     pub fn precondition(mut self, precondition: Precondition) -> Self {
         self.precondition = precondition;
@@ -135,6 +143,7 @@ impl DeleteObject {
             version: self.version.map(|v| v.0),
             precondition: Some(self.precondition.clone().into()),
             silent: self.silent,
+            mark_missing: self.mark_missing,
         };
         let route = self.place.route();
         let answer = ask!(metadata, route, Write, MetadataClient::delete_object, request).await?;

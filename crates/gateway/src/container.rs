@@ -162,7 +162,6 @@ pub async fn rows(call: &Call, wanted: &Wanted, versions: bool) -> Result<Vec<Ro
         };
         for item in items {
             match item {
-                ListedName::Entry(entry) if current::is_stand_in(&entry) => {}
                 ListedName::Entry(entry) if wanted.path && entry.name.as_str() == wanted.prefix => {
                 }
                 ListedName::Entry(entry) => rows.push(row(&entry)),

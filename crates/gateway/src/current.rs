@@ -25,20 +25,12 @@ pub fn pointed(entry: &ObjectEntry) -> Option<Version> {
     Listed::of(&entry.mime_type).current.map(|(version, _)| version)
 }
 
-/// When what a delete marker is written over goes, should nobody remove it: long ago.
-const STAND_IN: u64 = 1;
-
-/// Whether there is nothing but what a delete marker was to be written over.
-pub fn is_stand_in(entry: &ObjectEntry) -> bool {
-    entry.delete_at == Some(STAND_IN)
-}
-
 /// Whether clients see a version: neither what only says which one is current, nor the marker of
-/// what is over without having been deleted, nor what a marker is written over.
+/// what is over without having been deleted.
 pub fn is_seen(entry: &ObjectEntry) -> bool {
     match entry.marker {
         true => entry.delete_at.is_none(),
-        false => pointed(entry).is_none() && !is_stand_in(entry),
+        false => pointed(entry).is_none(),
     }
 }
 
@@ -342,20 +334,11 @@ async fn hide(call: &Call, place: Place<'_>, latest: Version) -> Result<(), Refu
     Ok(())
 }
 
-/// Leaves a delete marker where there is nothing at all: the deletion is noted.
-async fn mark_missing(call: &Call, place: Place<'_>) -> Result<Version, Refusal> {
+/// Leaves a delete marker over what there is, or where there is nothing.
+async fn mark_deleted(call: &Call, place: Place<'_>) -> Result<Version, Refusal> {
     let client = &call.gateway.client;
-    let (account, container, object) = (&place.account.name, place.container, place.object);
-    let stored = client
-        .put_object(account, container, object, "")
-        .autocreate(false)
-        .precondition(Precondition::Absent)
-        // Nobody reads it, and should this end here, it goes by itself.
-        .delete_at(STAND_IN)
-        .await?;
-    let marker = client.delete_object(account, container, object).await?.version;
-    remove(call, place, stored.version).await?;
-    Ok(marker)
+    let delete = client.delete_object(&place.account.name, place.container, place.object);
+    Ok(delete.mark_missing().await?.version)
 }
 
 /// Times a DELETE looks again when the object was changed meanwhile.
@@ -420,10 +403,7 @@ async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named
             }
             return Err(refusal);
         }
-        let marker = match latest {
-            Some(_) => client.delete_object(account, container, object).await?.version,
-            None => mark_missing(call, place).await?,
-        };
+        let marker = mark_deleted(call, place).await?;
         if let Some(pointer) = pointer {
             remove(call, place, pointer.entry.version).await?;
         }
@@ -433,7 +413,7 @@ async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named
         });
     };
     if state == State::Enabled && named == Named::Latest {
-        let marker = client.delete_object(account, container, object).await?.version;
+        let marker = mark_deleted(call, place).await?;
         metadata::set(headers, "x-object-version-id", &time::swift(marker.0));
     } else if is_versioned(&found) {
         // It stays, and is current no more.

@@ -155,11 +155,8 @@ impl Pages {
         }
     }
 
-    /// Unless it is over, and merely not gone yet.
+    /// Unless it is not there any more.
     async fn listed(&self, mut entry: ObjectEntry) -> Result<Option<Listed>, Refusal> {
-        if current::is_stand_in(&entry) {
-            return Ok(None);
-        }
         if current::pointed(&entry).is_some() {
             let container = &self.manifest.container;
             let place =

@@ -26,8 +26,8 @@ pub enum Action {
     Truncate(u64),
     /// Its content is dropped, and the rest kept.
     Drain,
-    /// It is deleted.
-    Delete,
+    /// It is deleted; this says whether that is noted where there is nothing, too.
+    Delete(bool),
     /// One of its versions is removed.
     Remove(Version),
     /// All but so many of its newest versions are removed.
@@ -53,7 +53,7 @@ impl Action {
             Self::Append(_) => "append",
             Self::Truncate(_) => "truncate",
             Self::Drain => "drain",
-            Self::Delete => "delete",
+            Self::Delete(_) => "delete",
             Self::Remove(_) => "remove",
             Self::Purge(_) => "purge",
             Self::Look => "look",

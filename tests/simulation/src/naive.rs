@@ -113,9 +113,14 @@ impl Object {
             }
             (A::Truncate(_) | A::Drain, O::Missing) => same(latest.is_none()),
             // Where versions are kept a marker is left, also on a marker.
-            (A::Delete, O::Done | O::Unknown) if self.0.is_empty() => None,
-            (A::Delete, O::Done | O::Unknown) => self.with(operation, None),
-            (A::Delete, O::Missing) => same(self.0.is_empty()),
+            (A::Delete(notes), outcome) => {
+                let misses = self.0.is_empty() && !(notes && keeps_versions(&operation.object));
+                match outcome {
+                    O::Done | O::Unknown if !misses => self.with(operation, None),
+                    O::Missing => same(misses),
+                    _ => None,
+                }
+            }
             (A::Remove(version), O::Done | O::Unknown) => {
                 let mut after = self.clone();
                 after.0.remove(self.position(version)?);

@@ -17,11 +17,16 @@ impl Services {
     ) -> Result<v1::DeleteObjectResponse, Refusal> {
         let (_, _, container) = container_of(&message.account, &message.container)?;
         let partition = self.0.of_container(&container)?;
+        let missing = match message.mark_missing {
+            true => Some(self.0.0.registry.map()?.choose_policy(None, None, Some(0))?.name.clone()),
+            false => None,
+        };
         let command = DeleteObject {
             container,
             object: message.object.parse()?,
             version: message.version.map(Version),
             silent: message.silent,
+            missing,
             precondition: message.precondition.unwrap_or_default().into(),
             delete_grace: self.grace(),
         };
@@ -87,6 +92,7 @@ impl Services {
             object,
             version: None,
             silent: false,
+            missing: None,
             precondition: Precondition::None,
             delete_grace: self.grace(),
         };

@@ -128,6 +128,7 @@ async fn a_deletion_in_steps_that_is_repeated_spares_a_container_made_meanwhile(
                 object: object.clone(),
                 version,
                 silent: false,
+                missing: None,
                 precondition: model::Precondition::None,
                 delete_grace: 0,
             }))

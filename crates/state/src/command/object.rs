@@ -182,6 +182,9 @@ pub struct DeleteObject {
     /// Whether a delete marker that it writes says that the object is over, as that of one that
     /// expired does, and not that it was deleted.
     pub silent: bool,
+    /// Where versions are kept, a delete marker is written even if there is nothing to cover: of
+    /// this policy, unless the container has one.
+    pub missing: Option<PolicyName>,
     /// What must hold of the latest version.
     pub precondition: Precondition,
     /// How long the chunks are kept, in microseconds.

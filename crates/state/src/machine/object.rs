@@ -18,7 +18,7 @@ use crate::{
     },
     read::missing_object,
 };
-use model::{ContainerId, ObjectName, Precondition, Version};
+use model::{ContainerId, ObjectName, PolicyName, Precondition, Version};
 
 /// With a version: removes it. Without: covers the object with a delete marker where versions
 /// are kept, and removes it otherwise.
@@ -36,12 +36,17 @@ pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer,
             Answer::ObjectDeleted { version, marker: false }
         }
         None => {
-            let latest = latest.ok_or_else(missing)?;
             let over = command.silent.then(|| cx.now() / 1_000_000);
-            if container.versioning.keeps_versions() {
-                cover(cx, &mut container, object, latest.0, over)?
-            } else {
-                remove_latest(cx, &mut container, object, latest, over, command.delete_grace)?
+            match (latest, &command.missing, container.versioning.keeps_versions()) {
+                (Some(latest), _, true) => cover(cx, &mut container, object, latest.0, over)?,
+                (Some(latest), _, false) => {
+                    remove_latest(cx, &mut container, object, latest, over, command.delete_grace)?
+                }
+                (None, Some(policy), true) => {
+                    let policy = container.policy.as_ref().unwrap_or(policy).clone();
+                    mark(cx, object, policy, None, over)?
+                }
+                (None, ..) => return Err(missing().into()),
             }
         }
     };
@@ -82,8 +87,19 @@ pub(super) fn cover(
     let latest = head::latest(&cx.txn, object.container, object.name)?;
     let (_, covered) = latest.ok_or_else(|| missing_object(object.name, None))?;
     container.hides(&covered);
-    let version = next_version(cx, Some(after));
-    let marker = Head { delete_at: over, ..Head::marker(covered.policy, cx.now(), cx.now()) };
+    mark(cx, object, covered.policy, Some(after), over)
+}
+
+/// Writes a delete marker, after a version.
+fn mark(
+    cx: &mut Context,
+    object: Object,
+    policy: PolicyName,
+    after: Option<Version>,
+    over: Option<u64>,
+) -> Result<Answer, Failure> {
+    let version = next_version(cx, after);
+    let marker = Head { delete_at: over, ..Head::marker(policy, cx.now(), cx.now()) };
     kv::put(&mut cx.txn, head::key(object.container, object.name.as_str(), version), &marker)?;
     Ok(Answer::ObjectDeleted { version, marker: true })
 }

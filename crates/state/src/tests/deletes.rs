@@ -2,7 +2,7 @@
 
 use super::harness::{Machine, delete, properties};
 use crate::{Answer, Command, DeleteObject, PropertyChanges, UpdateObject, read};
-use model::{Body, ErrorKind, Precondition, Subject, Version, Versioning};
+use model::{Body, ContainerId, ErrorKind, Precondition, Subject, Version, Versioning};
 
 fn deleted(answer: Answer) -> (Version, bool) {
     match answer {
@@ -34,6 +34,40 @@ fn where_versions_are_kept_a_delete_is_a_marker() {
         let (second, written) = deleted(machine.ok(delete(&c, "o", None)));
         assert!(written && second > marker);
         assert_eq!(machine.versions(&c, "o"), [(second, true), (marker, true), (first, false)]);
+    }
+}
+
+fn delete_or_mark(container: &ContainerId, version: Option<Version>) -> Command {
+    let Command::DeleteObject(command) = delete(container, "o", version) else { unreachable!() };
+    Command::DeleteObject(DeleteObject { missing: Some("EC63".parse().unwrap()), ..command })
+}
+
+#[test]
+fn where_versions_are_kept_a_deletion_of_nothing_can_be_a_marker() {
+    for versioning in [Versioning::Unlimited, Versioning::Keep(3)] {
+        let (mut machine, c) = Machine::with_container(versioning);
+        let name = "o".parse().unwrap();
+        let before = machine.put(&c, "other", 10);
+        let (marker, written) = deleted(machine.ok(delete_or_mark(&c, None)));
+        assert!(written && marker > before);
+        let error = machine.refused(delete_or_mark(&c, Some(before)));
+        assert_eq!((error.kind, error.subject), (ErrorKind::NotFound, Subject::Object));
+        assert_eq!(machine.versions(&c, "o"), [(marker, true)]);
+        let located = read::locate(&machine.memory, &c, &name, Some(marker)).unwrap();
+        assert!(located.body == Body::Marker && located.entry.latest);
+        assert_eq!(located.entry.policy.as_str(), "EC63");
+        let container = read::show_container(&machine.memory, &c).unwrap();
+        assert_eq!((container.objects, container.live_objects), (1, 1));
+        // What is there is covered as always.
+        let (second, _) = deleted(machine.ok(delete_or_mark(&c, None)));
+        let put = machine.put(&c, "o", 10);
+        let (third, _) = deleted(machine.ok(delete_or_mark(&c, None)));
+        let all = [(third, true), (put, false), (second, true), (marker, true)];
+        assert_eq!(machine.versions(&c, "o")[..3], all[..3]);
+    }
+    for versioning in [Versioning::Disabled, Versioning::Suspended] {
+        let (mut machine, c) = Machine::with_container(versioning);
+        assert_eq!(machine.refused_as(delete_or_mark(&c, None)), ErrorKind::NotFound);
     }
 }
 
@@ -115,6 +149,7 @@ fn deletes_have_preconditions() {
             object: "o".parse().unwrap(),
             version: None,
             silent: false,
+            missing: None,
             precondition,
             delete_grace: 0,
         })

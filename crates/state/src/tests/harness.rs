@@ -276,6 +276,7 @@ pub(super) fn delete(container: &ContainerId, object: &str, version: Option<Vers
         object: object.parse().unwrap(),
         version,
         silent: false,
+        missing: None,
         precondition: Precondition::None,
         delete_grace: 1000,
     })

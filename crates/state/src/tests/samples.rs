@@ -121,6 +121,7 @@ fn objects() -> Vec<Command> {
             object,
             version: Some(Version(START + 20)),
             silent: true,
+            missing: Some("EC42".parse().unwrap()),
             precondition: Precondition::Version(Version(START + 20)),
             delete_grace: DAY,
         }),

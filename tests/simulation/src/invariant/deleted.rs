@@ -22,7 +22,7 @@ pub fn check(operations: &[Operation]) -> Option<String> {
         let puts: Vec<_> = puts.collect();
         let removal = operations.iter().find(|o| {
             o.outcome == Outcome::Done
-                && matches!(o.action, Action::Put(_) | Action::Delete)
+                && matches!(o.action, Action::Put(_) | Action::Delete(_))
                 && o.action != Action::Put(content)
                 && o.returned < look.invoked
                 && !puts.is_empty()

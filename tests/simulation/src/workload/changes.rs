@@ -103,11 +103,13 @@ impl Worker {
         }
     }
 
-    /// Deletes an object.
+    /// Deletes an object, or notes a deletion of what may not be there.
     pub(super) async fn delete(&self, object: &str) {
-        let ticket = self.history.invoke(&self.name, object, Action::Delete);
+        let notes = self.below(2) == 0;
+        let ticket = self.history.invoke(&self.name, object, Action::Delete(notes));
         let (container, name) = parse(object);
         let delete = self.client.delete_object(&self.account, &container, &name);
+        let delete = if notes { delete.mark_missing() } else { delete };
         match within(delete.into_future()).await {
             Ok(deleted) => {
                 let marker = deleted.marker.then_some(deleted.version);

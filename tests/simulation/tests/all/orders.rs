@@ -44,7 +44,7 @@ fn an_unknown_outcome_explains_one_change_and_not_two() {
             operation(Action::Put(ONE), Outcome::Unknown, 1, u64::MAX),
             operation(Action::Look, Outcome::Missing, 2, 3),
             operation(Action::Look, Outcome::Found(ONE), 4, 5),
-            operation(Action::Delete, Outcome::Done, 6, 7),
+            operation(Action::Delete(false), Outcome::Done, 6, 7),
             operation(Action::Look, second, 8, 9),
         ]
     };
@@ -117,4 +117,20 @@ fn a_version_that_goes_uncovers_the_one_before() {
     assert_eq!(check(&late), None);
     late[3].action = Action::LookAt(second);
     assert!(check(&late).is_some(), "the newest stays");
+}
+
+#[test]
+fn a_deletion_of_nothing_is_noted_where_versions_are_kept_and_asked_for() {
+    let history = |object: &str, notes, outcome| {
+        let mut delete = operation(Action::Delete(notes), outcome, 1, 2);
+        delete.object = object.to_owned();
+        [delete]
+    };
+    let notes = |object: &str, notes| {
+        let is_possible = |outcome| check(&history(object, notes, outcome)).is_none();
+        (is_possible(Outcome::Done), is_possible(Outcome::Missing))
+    };
+    assert_eq!(notes("kept/o", true), (true, false));
+    assert_eq!(notes("kept/o", false), (false, true));
+    assert_eq!(notes("plain/o", true), (false, true));
 }

@@ -12,13 +12,16 @@ impl Naive {
         self.writable(id)?;
         let latest = self.latest(id, name)?;
         check(&command.precondition, latest.as_ref())?;
-        let latest = latest.ok_or(ErrorKind::NotFound)?;
+        let keeps = self.container(id)?.versioning.keeps_versions();
+        if latest.is_none() && (command.version.is_some() || !keeps || command.missing.is_none()) {
+            return Err(ErrorKind::NotFound);
+        }
         if let Some(version) = command.version {
             self.container(id)?.find(name, version).ok_or(ErrorKind::NotFound)?;
             self.remove(id, name, |stored| stored.version == version);
             return Ok(Answer::ObjectDeleted { version, marker: false });
         }
-        if !self.container(id)?.versioning.keeps_versions() {
+        if let Some(latest) = latest.filter(|_| !keeps) {
             self.remove_latest(id, name);
             if self.latest(id, name)?.is_none() {
                 return Ok(Answer::ObjectDeleted { version: latest.version, marker: false });

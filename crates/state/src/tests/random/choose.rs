@@ -48,6 +48,7 @@ impl Run {
                 object,
                 version,
                 silent: picks[0].is_multiple_of(2),
+                missing: picks[1].is_multiple_of(2).then(|| "EC42".parse().unwrap()),
                 precondition,
                 delete_grace: 1000,
             }),
