@@ -61,6 +61,14 @@ def read(conn, container, name, version=None):
         return None
 
 
+def refused(call, *arguments, **more):
+    """The status that a call is refused with; nothing if it is not."""
+    try:
+        call(*arguments, **more)
+    except ClientException as error:
+        return error.http_status
+
+
 def delete(conn, container, name, version):
     conn.delete_object(container, name, query_string=f"version-id={version}")
 
@@ -304,3 +312,80 @@ def test_a_container_is_empty_when_all_versions_are_gone(conn):
         delete(conn, name, row_name, version)
     assert versions(conn, name) == [] and conn.get_container(name)[1] == []
     conn.delete_container(name)
+
+
+def test_what_comes_back_from_an_archive_that_has_versions(conn, container, made):
+    kept = made({"X-Versions-Location": container})
+    put(conn, kept, "o", b"first")
+    put(conn, kept, "o", b"second")
+    [(name, *_)] = versions(conn, container)
+    put(conn, container, name, b"edited")
+    before = versions(conn, container)[-1][1]
+    put(conn, container, name, b"", f"version-id={before}")
+    conn.delete_object(kept, "o")
+    # The one that is current, not what only says so.
+    assert read(conn, kept, "o") == b"first"
+    assert read(conn, container, name) is None
+    # It is no version here.
+    conn.post_object(kept, "o", {"X-Delete-After": "1000"})
+    headers, data = conn.get_object(kept, "o")
+    assert data == b"first" and "x-delete-at" in headers and "x-object-version-id" not in headers
+    # Under too long a name nothing can be archived: nothing is overwritten.
+    put(conn, kept, "n" * 1010, b"1")
+    assert refused(put, conn, kept, "n" * 1010, b"2") == 412
+    assert read(conn, kept, "n" * 1010) == b"1"
+    conn.delete_object(kept, "n" * 1010)
+
+
+def test_a_deletion_at_a_time_is_of_what_is_to_end_then(conn, container, made):
+    for kept in (container, made({"X-Versions-Location": made()}), made()):
+        put(conn, kept, "o", b"1", **{"X-Delete-At": "9000000000"})
+        assert refused(conn.delete_object, kept, "o", headers={"X-If-Delete-At": "1"}) == 412
+        assert read(conn, kept, "o") == b"1"
+        conn.delete_object(kept, "o", headers={"X-If-Delete-At": "9000000000"})
+        assert read(conn, kept, "o") is None
+
+
+def test_long_media_types_and_what_ends(conn, container):
+    kind = "text/" + "x" * 251
+    first = put(conn, container, "o", b"1", **{"Content-Type": kind, "X-Delete-After": "1000"})
+    put(conn, container, "o", b"2")
+    put(conn, container, "o", b"", f"version-id={first}")
+    conn.post_object(container, "o", {"X-Delete-After": "1000"})
+    headers, data = conn.get_object(container, "o")
+    assert (headers["content-type"], data) == (kind, b"1") and "x-delete-at" in headers
+    assert refused(put, conn, container, "p", b"1", **{"Content-Type": kind + "x"}) == 400
+    assert read(conn, container, "p") is None
+
+
+def test_what_is_made_current_ends_when_its_version_does_or_as_asked(conn, made):
+    container = made()
+    put(conn, container, "o", b"1", **{"X-Delete-At": "9000000000"})
+    conn.post_container(container, {"X-Versions-Enabled": "true"})
+    second = put(conn, container, "o", b"2")
+    first = next(version for _, version, is_latest, _ in versions(conn, container) if not is_latest)
+    modified = conn.head_object(container, "o", query_string=f"version-id={second}")["x-timestamp"]
+    put(conn, container, "o", b"", f"version-id={first}")
+    assert conn.head_object(container, "o")["x-delete-at"] == "9000000000"
+    put(conn, container, "o", b"", f"version-id={second}", **{"X-Delete-At": "9000000001"})
+    headers, data = conn.get_object(container, "o")
+    assert (headers["x-delete-at"], data) == ("9000000001", b"2")
+    # To be current is no change of the version.
+    assert headers["x-timestamp"] == modified
+    assert refused(put, conn, container, "o", b"", f"version-id={first}", **{"X-Delete-At": "x"}) == 400
+    assert refused(put, conn, container, "o", b"", f"version-id={first}", **{"If-None-Match": "*"}) == 412
+    assert read(conn, container, "o") == b"2"
+
+
+def test_delete_markers_are_told_and_keep_their_container(conn, container):
+    assert refused(conn.delete_object, container, "o") == 404
+    [(_, marker, _, is_marker)] = versions(conn, container)
+    assert is_marker and refused(conn.delete_container, container) == 409
+    for method in ("GET", "HEAD"):
+        place = f"{conn.url}/{container}/o?version-id={marker}"
+        answer = requests.request(method, place, headers={"X-Auth-Token": conn.token})
+        assert (answer.status_code, answer.headers["X-Object-Version-Id"]) == (404, marker)
+        assert "x-deleted" in answer.headers["Content-Type"]
+    delete(conn, container, "o", marker)
+    eventually(lambda: conn.delete_container(container))
+    conn.put_container(container)

@@ -5,21 +5,12 @@ import concurrent.futures
 import pytest
 import requests
 from conftest import eventually, unique
-from swiftclient import ClientException
-from test_versions import conn, container, delete, made, put, read, versions  # noqa: F401 (fixtures)
+from test_versions import conn, container, delete, made, put, read, refused, versions  # noqa: F401 (fixtures)
 
 ACCOUNT = "cli"
 
 # Of each race. Where it was lost, it was so once in ten to twenty.
 ROUNDS = 40
-
-
-def status(call, *arguments, **more):
-    """The status that a call ends with, if it is refused; nothing otherwise."""
-    try:
-        call(*arguments, **more)
-    except ClientException as error:
-        return error.http_status
 
 
 @pytest.fixture
@@ -77,10 +68,10 @@ def test_without_its_delete_marker_an_object_stays_deleted(conn, container, susp
 def test_nothing_is_stored_as_a_version_without_one(conn, made, headers):
     container = made(headers)
     put(conn, container, "a", b"precious")
-    assert status(put, conn, container, "a", b"", "version-id=null") == 400
-    assert status(conn.put_object, container, "a", b"", query_string="version-id=null",
+    assert refused(put, conn, container, "a", b"", "version-id=null") == 400
+    assert refused(conn.put_object, container, "a", b"", query_string="version-id=null",
                   headers={"X-Symlink-Target": "x/y"}) == 400
-    assert status(conn.put_object, container, "a", b"[]", query_string="version-id=null&multipart-manifest=put") == 400
+    assert refused(conn.put_object, container, "a", b"[]", query_string="version-id=null&multipart-manifest=put") == 400
     assert read(conn, container, "a") == b"precious"
     assert len(versions(conn, container)) == 1
 
@@ -88,13 +79,13 @@ def test_nothing_is_stored_as_a_version_without_one(conn, made, headers):
 def test_versions_are_kept_in_one_way_only(conn, made):
     archive = made()
     for header in ("X-Versions-Location", "X-History-Location"):
-        assert status(conn.put_container, unique("kept"),
+        assert refused(conn.put_container, unique("kept"),
                       headers={header: archive, "X-Versions-Enabled": "true"}) == 400
         kept, archived = made({"X-Versions-Enabled": "true"}), made({header: archive})
-        assert status(conn.post_container, kept, {header: archive}) == 400
-        assert status(conn.post_container, archived, {"X-Versions-Enabled": "true"}) == 400
+        assert refused(conn.post_container, kept, {header: archive}) == 400
+        assert refused(conn.post_container, archived, {"X-Versions-Enabled": "true"}) == 400
         conn.post_container(kept, {"X-Versions-Enabled": "false"})
-        assert status(conn.post_container, kept, {header: archive}) == 400
+        assert refused(conn.post_container, kept, {header: archive}) == 400
         # One after the other is well.
         conn.post_container(archived, {header.replace("X-", "X-Remove-"): "x", "X-Versions-Enabled": "true"})
 
@@ -114,7 +105,7 @@ def test_a_listing_goes_on_behind_what_has_no_version(conn, made):
                            **({"marker": rows[-1][0], "version_marker": rows[-1][1]} if rows else {})):
         rows += page
     assert rows == whole
-    assert status(versions, conn, container, version_marker=first) == 400
+    assert refused(versions, conn, container, version_marker=first) == 400
     assert copy(conn, container, "a", first) == 201
     assert read(conn, container, "copy") == b"1"
     conn.post_container(container, {"X-Versions-Enabled": "true"})
@@ -139,7 +130,7 @@ def test_what_is_made_current_and_removed_at_once_is_one_or_the_other(crowd, con
         version = put(conn, container, name, b"1")
         if number % 2:
             put(conn, container, name, b"2")
-        race(crowd, lambda c: status(put, c, container, name, b"", f"version-id={version}"),
+        race(crowd, lambda c: refused(put, c, container, name, b"", f"version-id={version}"),
              lambda c: delete(c, container, name, version))
         assert read(conn, container, name, version) is None
         there = read(conn, container, name) is not None
@@ -186,7 +177,7 @@ def test_while_versions_are_disabled_there_is_one(crowd, conn, container):
 def test_a_deletion_of_what_is_not_there_is_answered_with_404(crowd, conn, container):
     for number in range(ROUNDS // 2):
         name = f"o{number}"
-        deletes = [lambda c: status(c.delete_object, container, name)] * 2
+        deletes = [lambda c: refused(c.delete_object, container, name)] * 2
         *deleted, seen = race(crowd, *deletes, lambda c: listed(c, container))
         assert set(deleted) == {404}
         assert read(conn, container, name) is None
@@ -194,3 +185,21 @@ def test_a_deletion_of_what_is_not_there_is_answered_with_404(crowd, conn, conta
         assert seen == []
     # Each of them is noted.
     assert len(versions(conn, container)) == ROUNDS
+
+
+def test_copies_of_what_is_overwritten_are_served(crowd, conn, made):
+    container = made()
+    put(conn, container, "o", b"0" * 1000)
+    copy = {"X-Copy-From": f"{container}/o"}
+
+    def writes(c):
+        for number in range(ROUNDS * 3):
+            put(c, container, "o", str(number % 10).encode() * 1000)
+
+    def copies(c):
+        for number in range(ROUNDS * 3):
+            put(c, container, f"c{number % 5}", b"", **copy)
+
+    race(crowd, writes, copies, copies)
+    for number in range(5):
+        assert len(set(read(conn, container, f"c{number}"))) == 1

@@ -70,6 +70,7 @@ impl Commit<'_> {
             content: upload.content.map(|content| content.0.to_vec()),
             append: upload.append,
             delete_at: upload.delete_at,
+            as_version: upload.as_version,
         })
     }
 

@@ -270,6 +270,7 @@ impl LinkObject {
             content: self.content.map(|content| content.0.to_vec()),
             append: false,
             delete_at: self.delete_at,
+            as_version: false,
         })
     }
 }

@@ -108,6 +108,7 @@ pub(crate) struct Upload {
     timings: Option<Timings>,
     pub(crate) properties: Properties,
     pub(crate) delete_at: Option<u64>,
+    pub(crate) as_version: bool,
 }
 
 takes_properties!(PutObject: upload.properties);
@@ -135,6 +136,7 @@ impl PutObject {
             timings: None,
             properties: Properties::new(),
             delete_at: None,
+            as_version: false,
         };
         Self { source, upload }
     }
@@ -149,6 +151,13 @@ impl PutObject {
     /// time. An append leaves it as it is unless this says when.
     pub fn delete_at(mut self, seconds: u64) -> Self {
         self.upload.delete_at = Some(seconds);
+        self
+    }
+
+    /// Stores it only as a version beside those there are; [`Error::Conflict`] where versions are
+    /// not kept.
+    pub fn as_version(mut self) -> Self {
+        self.upload.as_version = true;
         self
     }
 

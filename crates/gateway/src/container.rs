@@ -373,6 +373,11 @@ async fn update(call: &Call, found: &Container, changes: Changes) -> Result<(), 
 
 async fn delete(call: &Call) -> Outcome {
     let container = call.container()?;
+    let found = existing(call).await?;
+    if State::of(&found) != State::Never && current::is_any_seen(call, &found.name).await? {
+        let text = "Delete all versions before deleting container.";
+        return Err(Refusal::says(StatusCode::CONFLICT, text));
+    }
     let done = call.gateway.client.delete_container(call.account(), container).await;
     call.gateway.forget_container(call.account(), container);
     call.gateway.forget_account(&call.target.account);

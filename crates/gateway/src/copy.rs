@@ -103,7 +103,7 @@ async fn copy(call: &Call, from: Names) -> Outcome {
     let (account, container) = (&call.target.account, call.container()?);
     let into = call.container_for_write(account, container).await?;
     let properties = properties(call, &found)?;
-    let mime_type = match metadata::text(&call.headers, "content-type")?.filter(|t| !t.is_empty()) {
+    let mime_type = match metadata::content_type(&call.headers)? {
         Some(said) => {
             let link = Link::of(&object.properties).is_some();
             Listed { mime_type: Listed::of(said).mime_type, link, ..Listed::default() }.kept()
@@ -222,8 +222,14 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
                 }
                 return Ok(response);
             }
-            // A chunk is missing, say: reading rebuilds it.
-            Err(Error::Unavailable(_) | Error::BelowQuorum { .. } | Error::Conflict(_)) => {}
+            // It was overwritten meanwhile, but can be read yet; or a chunk is missing, say, which
+            // reading rebuilds.
+            Err(
+                Error::NoSuchObject(_)
+                | Error::Unavailable(_)
+                | Error::BelowQuorum { .. }
+                | Error::Conflict(_),
+            ) => {}
             Err(error) => return Err(error.into()),
         }
     }

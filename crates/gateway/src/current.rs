@@ -7,16 +7,15 @@
 use crate::{
     call::Call,
     container::empty,
+    expiry,
     listing::Listed,
     metadata,
     object::{self, Place},
     refusal::{Outcome, Refusal},
     time,
-    versions::{
-        self, NULL, Named, PAGE, POINTED, State, VERSIONED, id, is_versioned, mark, remove,
-    },
+    versions::{self, NULL, Named, PAGE, State, VERSIONED, id, is_versioned, mark, remove},
 };
-use client::{Error, ListedName, Object, ObjectEntry, Precondition, Version};
+use client::{ContainerName, Error, ListedName, Object, ObjectEntry, Precondition, Version};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::collections::HashMap;
 
@@ -39,6 +38,7 @@ pub fn is_seen(entry: &ObjectEntry) -> bool {
 /// # Errors
 /// 404 if the version is not there, or goes meanwhile: who removes it looks for pointers to it when
 /// it is gone, and here it is looked for when the pointer is there, so that one of both sees it.
+/// 409 where the store keeps no versions, whatever was known of the container.
 async fn point(
     call: &Call,
     place: Place<'_>,
@@ -48,17 +48,16 @@ async fn point(
 ) -> Result<(), Refusal> {
     let client = &call.gateway.client;
     let (account, container, object) = (&place.account.name, place.container, place.object);
-    let noted = client
-        .update_object(account, container, object)
-        .version(to.entry.version)
-        .set(metadata::own_key(POINTED), "1")
-        .set(metadata::own_key(VERSIONED), "1");
-    noted.await?;
+    if !is_versioned(to) {
+        let update = client.update_object(account, container, object).version(to.entry.version);
+        update.set(metadata::own_key(VERSIONED), "1").await?;
+    }
     let mut properties = to.properties.clone();
     mark(State::Enabled, &mut properties);
     let mut put = client
         .put_object(account, container, object, "")
         .autocreate(false)
+        .as_version()
         .mime_type(pointer(&to.entry, &to.entry.mime_type))
         .properties(properties)
         .precondition(precondition);
@@ -125,6 +124,14 @@ pub async fn expire(
         {
             Ok(())
         }
+        // It is the only one: nothing is left to be kept.
+        Err(refusal) if refusal.status == StatusCode::CONFLICT => {
+            let update = client.update_object(account, container, object).version(version);
+            match update.delete_at(delete_at).await {
+                Ok(_) | Err(Error::NoSuchObject(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        }
         done => done,
     }
 }
@@ -136,8 +143,12 @@ pub async fn restore(call: &mut Call, version: Version) -> Outcome {
         return Err(Refusal::bad("PUT version-id requests require a zero byte body"));
     }
     let place = call.place()?;
+    let precondition = object::precondition(call).await?;
+    let delete_at = expiry::of(&call.headers, time::now_seconds())?;
     let before = call.head_of(Place { version: Some(version), ..place }).await?;
-    point(call, place, &before, None, Precondition::None).await?;
+    // If it ends by itself, so does this.
+    let delete_at = delete_at.or(before.entry.delete_at);
+    point(call, place, &before, delete_at, precondition).await?;
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
     if let Some(etag) = object::etag(&before) {
@@ -195,6 +206,27 @@ pub async fn null(call: &Call, name: &str) -> Result<Version, Refusal> {
         Ok(found) => Ok(found.entry.version),
         Err(Error::NoSuchObject(_)) => Ok(first),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a container holds anything that clients see, delete markers too.
+pub async fn is_any_seen(call: &Call, container: &ContainerName) -> Result<bool, Refusal> {
+    let mut next: Option<Next> = None;
+    loop {
+        let list = call.gateway.client.list_objects(call.account(), container);
+        let mut list = list.versions(true).limit(PAGE);
+        if let Some(next) = next {
+            list = list.resume(next);
+        }
+        let page = list.await?;
+        let is_seen = |item| matches!(item, ListedName::Entry(entry) if is_seen(&entry));
+        if page.items.into_iter().any(is_seen) {
+            return Ok(true);
+        }
+        next = page.next;
+        if next.is_none() {
+            return Ok(false);
+        }
     }
 }
 
@@ -307,7 +339,7 @@ async fn remove_with_all(
     {
         hide(call, place, latest).await?;
     }
-    if metadata::own(&target.properties, POINTED).is_some() {
+    if !target.entry.marker {
         let unexpected = seen && latest.is_none();
         remove_pointers(call, place, target.entry.version, unexpected).await?;
     }

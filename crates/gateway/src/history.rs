@@ -12,7 +12,7 @@ use crate::{
     path::{container_name, escape, unescape},
     refusal::Refusal,
     time,
-    versions::DELETED,
+    versions::{self, DELETED, State},
 };
 use client::{Container, ContainerName, Error, ListedName, Object, ObjectEntry, ObjectName};
 use http::{HeaderMap, StatusCode};
@@ -100,9 +100,13 @@ fn prefix(object: &ObjectName) -> String {
     format!("{:03x}{object}/", object.as_str().len())
 }
 
-/// What was there and the name it is archived under.
+/// The name that what was there is archived under.
+///
+/// # Errors
+/// 412 if that is too long.
 fn archived_name(object: &ObjectName, micros: u64) -> Result<ObjectName, Refusal> {
-    Ok(format!("{}{}", prefix(object), time::swift(micros)).parse().map_err(Error::from)?)
+    // Too long a name is none that the archive has room for.
+    format!("{}{}", prefix(object), time::swift(micros)).parse().map_err(|_| no_archive())
 }
 
 /// Archives what is there before something takes its place.
@@ -215,11 +219,25 @@ pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<
                     unmarked = true;
                     continue;
                 }
+                let kept = Place {
+                    container: &archive.container,
+                    object: &entry.name,
+                    version: None,
+                    ..place
+                };
+                let found = match call.head_of(kept).await {
+                    Ok(found) => found,
+                    Err(refusal) if refusal.status == StatusCode::NOT_FOUND => continue,
+                    Err(refusal) => return Err(refusal),
+                };
+                let mut properties = found.properties;
+                versions::mark(State::Never, &mut properties);
                 let restored = client
                     .link_object(account, &archive.container, &entry.name)
-                    .version(entry.version)
+                    .version(found.entry.version)
                     .to(account, place.container, place.object)
-                    .delete_at(entry.delete_at)
+                    .replace_properties(properties)
+                    .delete_at(found.entry.delete_at)
                     .await;
                 match restored {
                     // Somebody else brought it back.

@@ -16,6 +16,8 @@ pub const META_NAME_BYTES: usize = 128;
 pub const META_VALUE_BYTES: usize = 256;
 /// The most bytes of all names and values of one thing's metadata.
 pub const META_OVERALL_BYTES: usize = 4096;
+/// The longest media type of an object, in bytes.
+pub const CONTENT_TYPE_BYTES: usize = 256;
 /// The longest value of a header.
 pub const HEADER_BYTES: usize = 8192;
 /// The largest object that is uploaded in one request. Larger ones are made of segments.

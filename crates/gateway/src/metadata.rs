@@ -60,6 +60,20 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, R
     headers.get(name).map(utf8).transpose()
 }
 
+/// The media type that a request says, if it says one.
+///
+/// # Errors
+/// 400 if it is too long.
+pub fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let said = text(headers, "content-type")?.filter(|text| !text.is_empty());
+    match said.map_or(0, str::len) {
+        0..=limits::CONTENT_TYPE_BYTES => Ok(said),
+        _ => {
+            Err(Refusal::bad(format!("Content-Type is longer than {}", limits::CONTENT_TYPE_BYTES)))
+        }
+    }
+}
+
 fn utf8(value: &HeaderValue) -> Result<&str, Refusal> {
     std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::bad("Metadata must be valid UTF-8"))
 }

@@ -141,35 +141,59 @@ impl Call {
 impl Inner {
     /// What is known of an object; 404 for what has expired.
     pub async fn head_of(&self, place: Place<'_>) -> Result<Object, Refusal> {
-        let client = &self.client;
-        let mut show = client.show_object(&place.account.name, place.container, place.object);
-        if let Some(version) = place.version {
-            show = show.version(version);
+        let show = || self.client.show_object(&place.account.name, place.container, place.object);
+        for _ in 0..TRIES {
+            let object = match place.version {
+                Some(version) => show().version(version).await?,
+                None => show().await?,
+            };
+            check_alive(&object, place)?;
+            let Some(version) = current::pointed(&object.entry) else { return Ok(object) };
+            match show().version(version).await {
+                // Something else is current by now.
+                Err(Error::NoSuchObject(_)) => {}
+                current => {
+                    let mut current = current?;
+                    current.entry.delete_at = object.entry.delete_at;
+                    return Ok(current);
+                }
+            }
         }
-        let object = show.await?;
-        check_alive(&object, place)?;
-        let Some(version) = current::pointed(&object.entry) else { return Ok(object) };
-        let show = client.show_object(&place.account.name, place.container, place.object);
-        let mut current = show.version(version).await?;
-        current.entry.delete_at = object.entry.delete_at;
-        Ok(current)
+        Err(Refusal::not_found())
     }
 
     /// An object to be read; 404 for what has expired.
     pub async fn open(&self, place: Place<'_>) -> Result<(Object, OpenObject), Refusal> {
-        let client = &self.client;
-        let get = || client.get_object(&place.account.name, place.container, place.object);
-        let opened = match place.version {
-            Some(version) => get().version(version).open().await?,
-            None => get().open().await?,
-        };
-        let object = opened.object().clone();
-        check_alive(&object, place)?;
-        let Some(version) = current::pointed(&object.entry) else { return Ok((object, opened)) };
-        let opened = get().version(version).open().await?;
-        let mut current = opened.object().clone();
-        current.entry.delete_at = object.entry.delete_at;
-        Ok((current, opened))
+        let get = || self.client.get_object(&place.account.name, place.container, place.object);
+        for _ in 0..TRIES {
+            let opened = match place.version {
+                Some(version) => match get().version(version).open().await {
+                    // What is told of a delete marker tells its version.
+                    Err(error @ Error::NoSuchObject(_)) => {
+                        self.head_of(place).await?;
+                        return Err(error.into());
+                    }
+                    opened => opened?,
+                },
+                None => get().open().await?,
+            };
+            let object = opened.object().clone();
+            check_alive(&object, place)?;
+            let Some(version) = current::pointed(&object.entry) else {
+                return Ok((object, opened));
+            };
+            match get().version(version).open().await {
+                // Something else is current by now.
+                Err(Error::NoSuchObject(_)) => {}
+                opened => {
+                    let opened = opened?;
+                    let mut current = opened.object().clone();
+                    current.entry.delete_at = object.entry.delete_at;
+                    return Ok((current, opened));
+                }
+            }
+        }
+        Err(Refusal::not_found())
     }
 }
 
@@ -235,7 +259,7 @@ async fn get(call: &Call, named: Named) -> Outcome {
 pub fn content_type(headers: &HeaderMap, object: &ObjectName) -> Result<String, Refusal> {
     let detect = metadata::text(headers, "x-detect-content-type")?;
     let detect = detect.is_some_and(crate::query::is_true);
-    let said = metadata::text(headers, "content-type")?.filter(|text| !text.is_empty());
+    let said = metadata::content_type(headers)?;
     Ok(match said.filter(|_| !detect) {
         // What listings are told is ours to say.
         Some(said) => Listed::of(said).mime_type.to_owned(),
@@ -413,7 +437,7 @@ async fn post(call: &Call) -> Outcome {
         let before = call.head_of(place).await?;
         let is_version = versions::is_versioned(&before);
         let after = metadata::of_posted_object(&call.headers, &before.properties)?;
-        let said = metadata::text(&call.headers, "content-type")?.filter(|text| !text.is_empty());
+        let said = metadata::content_type(&call.headers)?;
         let mut update = call
             .gateway
             .client
@@ -454,7 +478,8 @@ async fn delete(call: &Call, named: Named) -> Outcome {
     let asked = asked.map_err(|_| Refusal::bad("Bad X-If-Delete-At header value"))?;
     let container = call.container_for_write(place.account, place.container).await?;
     let fits = |object: &Object| asked.is_none_or(|at| object.entry.delete_at == Some(at));
-    if deletes_plainly(&container) && !fits(&call.head_of(place).await?) {
+    let looks = deletes_plainly(&container) || asked.is_some() && named.exactly().is_none();
+    if looks && !fits(&call.head_of(place).await?) {
         return Err(Refusal::new(StatusCode::PRECONDITION_FAILED));
     }
     remove(call, &container, place, named).await

@@ -23,9 +23,6 @@ pub const ENABLED: &str = "x-versions-enabled";
 /// What an object has that was written while versions were enabled.
 pub const VERSIONED: &str = "versioned";
 
-/// What a version has that was made current once, by another that only says so.
-pub const POINTED: &str = "pointed";
-
 /// The media type of delete markers, in listings.
 pub const DELETED: &str = "application/x-deleted;swift_versions_deleted=1";
 
@@ -98,7 +95,6 @@ pub fn is_marked(properties: &Properties) -> bool {
 
 /// Marks an object that is written while versions are enabled.
 pub fn mark(state: State, properties: &mut Properties) {
-    properties.remove(&metadata::own_key(POINTED));
     let key = metadata::own_key(VERSIONED);
     match state {
         State::Enabled => {

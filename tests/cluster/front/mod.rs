@@ -7,6 +7,7 @@ mod nonsense;
 mod patience;
 mod secured;
 mod settings;
+mod versions;
 mod wire;
 
 use crate::harness::{Daemon, Scene, Store, server_arguments, volumes_of};
@@ -25,6 +26,8 @@ struct Front {
     admin: String,
     token: String,
     volumes: Vec<PathBuf>,
+    /// As its operator sees it.
+    store: Store,
 }
 
 impl Front {
@@ -32,8 +35,8 @@ impl Front {
     fn start(scene: &Scene, flags: &[&str]) -> Self {
         let mut server = Self::daemon(scene, flags);
         let ready = server.ready();
-        let store = Store { credentials: ready["credentials"].as_str().unwrap().into() };
         let user = "user create --account front --user tester --key testing --role admin";
+        let store = Self::store(&ready);
         store.cli(&user.split(' ').collect::<Vec<_>>()).ok();
         let front = Self::of(server, &ready);
         assert_eq!(front.ask("PUT", "c", "", b"").status, 201);
@@ -53,12 +56,17 @@ impl Front {
         scene.daemon("server", &arguments)
     }
 
+    fn store(ready: &Value) -> Store {
+        Store { credentials: ready["credentials"].as_str().unwrap().into() }
+    }
+
     fn of(server: Daemon, ready: &Value) -> Self {
         let url = ready["swift"].as_str().unwrap();
         let address = url.strip_prefix("http://").unwrap().to_owned();
         let token = log_in(&mut Wire::to(&address));
         let admin = ready["address"].as_str().unwrap().to_owned();
-        Self { server, address, admin, token, volumes: volumes_of(ready) }
+        let (volumes, store) = (volumes_of(ready), Self::store(ready));
+        Self { server, address, admin, token, volumes, store }
     }
 
     /// The head of a request: `headers` are lines, each with its end.

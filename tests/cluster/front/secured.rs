@@ -50,8 +50,7 @@ fn requests_come_over_tls_and_nothing_else_does() {
     let mut server = scene.daemon("server", &arguments);
     let ready = server.ready();
     let address = ready["swift"].as_str().unwrap().strip_prefix("https://").unwrap().to_owned();
-    let credentials = ready["credentials"].as_str().unwrap().into();
-    let store = crate::harness::Store { credentials };
+    let store = Front::store(&ready);
     let user = "user create --account front --user tester --key testing --role admin";
     store.cli(&user.split(' ').collect::<Vec<_>>()).ok();
 
@@ -59,7 +58,7 @@ fn requests_come_over_tls_and_nothing_else_does() {
     roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
     let large = crate::harness::content(4, 5_000_000);
     let (token, admin, volumes) = (String::new(), String::new(), Vec::new());
-    let mut front = Front { server, address: address.clone(), admin, token, volumes };
+    let mut front = Front { server, address: address.clone(), admin, token, volumes, store };
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let mut wire = Wire::secured(&address, trusting(&roots, &[version]));
         front.token = log_in(&mut wire);

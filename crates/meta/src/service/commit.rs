@@ -45,7 +45,14 @@ impl Services {
             container,
             incarnation: message.incarnation,
             object: message.object.parse()?,
-            mode: if message.append { CommitMode::Append } else { CommitMode::Create },
+            mode: match (message.append, message.as_version) {
+                (false, false) => CommitMode::Create,
+                (true, false) => CommitMode::Append,
+                (false, true) => CommitMode::Version,
+                (true, true) => {
+                    return Err(Error::invalid("what is added to a version is none itself").into());
+                }
+            },
             content,
             blob: BlobId::try_from(&message.blob[..])?,
             extents,

@@ -44,7 +44,7 @@ pub struct Commit {
     pub hash: Option<Hash>,
     /// MD5 of the content.
     pub md5: Option<[u8; 16]>,
-    /// The media type; at most 256 bytes.
+    /// The media type; at most 512 bytes.
     pub mime_type: String,
     /// The policy it was written with.
     pub policy: PolicyName,
@@ -66,6 +66,8 @@ pub enum CommitMode {
     Create,
     /// Adds the extents to it. Without one, it makes a version.
     Append,
+    /// Makes a new version above it, and nothing where versions are not kept.
+    Version,
 }
 
 /// An extent of a commit.

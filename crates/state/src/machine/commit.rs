@@ -22,8 +22,8 @@ use model::{
     check_properties,
 };
 
-/// The longest media type, in bytes.
-const MAX_MIME_BYTES: usize = 256;
+/// The longest media type, in bytes, with what the gateway adds to it.
+const MAX_MIME_BYTES: usize = 512;
 
 /// Makes a version of what was written, or adds it to one, with all that belongs to it, in one
 /// batch.
@@ -44,6 +44,10 @@ pub(super) fn commit(cx: &mut Context, command: &Commit) -> Result<Answer, Failu
         let (sum, size) = (added.bytes(), command.size);
         let message = format!("the metachunks hold {sum} bytes, the content has {size}");
         return Err(Error::invalid(message).into());
+    }
+    if command.mode == CommitMode::Version && !container.versioning.keeps_versions() {
+        let message = format!("container {} does not keep versions", container.name);
+        return Err(Error::new(ErrorKind::Conflict, Subject::Container, message).into());
     }
     let latest = head::latest(&cx.txn, &command.container, &command.object)?;
     precondition::check(&command.precondition, &command.object, latest.as_ref())?;

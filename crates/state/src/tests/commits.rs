@@ -1,7 +1,7 @@
 //! Rules of commits, blobs and the fence.
 
 use super::harness::{DAY, Machine, START, blob, chunks_of, extent, extents_of, id, properties};
-use crate::{Answer, Command, Commit, CommitExtent, Rows, read};
+use crate::{Answer, Command, Commit, CommitExtent, CommitMode, Rows, read};
 use model::{
     Body, ErrorKind, MAX_WIDTH, Precondition, Subject, Version, Versioning, VolumeId, WriteId,
 };
@@ -106,7 +106,7 @@ fn commits_are_refused() {
             row(c).volumes[3] = None;
         }),
         ("a long media type", ErrorKind::Invalid, Subject::Request, |c| {
-            c.mime_type = "x".repeat(257);
+            c.mime_type = "x".repeat(513);
         }),
         ("an empty property key", ErrorKind::Invalid, Subject::Request, |c| {
             c.properties = properties(&[("", "v")]);
@@ -223,6 +223,29 @@ fn suspended_replaces_and_unlimited_keeps() {
             assert_eq!(deletion.key.due, machine.time - 1 + 1000);
             assert!(read::blob_owner(&machine.memory, &first.blob).unwrap().is_none());
         }
+    }
+}
+
+#[test]
+fn what_is_to_be_a_version_replaces_nothing() {
+    for versioning in [Versioning::Disabled, Versioning::Suspended] {
+        let (mut machine, c) = Machine::with_container(versioning);
+        let first = machine.put(&c, "o", 10);
+        for name in ["o", "new"] {
+            let commit = machine.commit(&c, name, 20);
+            let error = machine.refused(run(Commit { mode: CommitMode::Version, ..commit }));
+            assert_eq!((error.kind, error.subject), (ErrorKind::Conflict, Subject::Container));
+        }
+        assert_eq!(machine.versions(&c, "o"), [(first, false)]);
+        assert!(machine.versions(&c, "new").is_empty());
+    }
+    for versioning in [Versioning::Keep(3), Versioning::Unlimited] {
+        let (mut machine, c) = Machine::with_container(versioning);
+        let first = machine.put(&c, "o", 10);
+        let commit = machine.commit(&c, "o", 20);
+        let answer = machine.ok(run(Commit { mode: CommitMode::Version, ..commit }));
+        let second = committed(answer).0;
+        assert_eq!(machine.versions(&c, "o"), [(second, false), (first, false)]);
     }
 }
 

@@ -110,9 +110,12 @@ impl Naive {
         if extents.iter().map(Extent::length).sum::<u64>() != command.size {
             return Err(ErrorKind::Invalid);
         }
+        let container = self.container(&command.container)?.clone();
+        if command.mode == CommitMode::Version && !container.versioning.keeps_versions() {
+            return Err(ErrorKind::Conflict);
+        }
         let latest = self.latest(&command.container, &command.object)?;
         check(&command.precondition, latest.as_ref())?;
-        let container = self.container(&command.container)?.clone();
         let live = latest.filter(|v| !v.is_marker());
         if let (CommitMode::Append, Some(live)) = (command.mode, &live) {
             self.append(command, live, &extents)?;

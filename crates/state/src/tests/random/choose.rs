@@ -95,9 +95,11 @@ impl Run {
         commit.incarnation = self.incarnation(container, step.picks[1]);
         commit.precondition = self.condition(container, object, step.picks[2]);
         commit.properties = properties(&[(["k0", "k3"][step.object % 2], "v")]);
-        if step.picks[4].is_multiple_of(3) {
-            commit.mode = CommitMode::Append;
-        }
+        commit.mode = match step.picks[4] % 9 {
+            0 | 3 | 6 => CommitMode::Append,
+            1 => CommitMode::Version,
+            _ => CommitMode::Create,
+        };
         commit.delete_at = self.delete_at(step.picks[1]);
         if step.picks[4].is_multiple_of(5) {
             commit.content = Some(ContentId([step.picks[3] as u8 % 8; 16]));
