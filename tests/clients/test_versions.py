@@ -381,6 +381,8 @@ def test_delete_markers_are_told_and_keep_their_container(conn, container):
     assert refused(conn.delete_object, container, "o") == 404
     [(_, marker, _, is_marker)] = versions(conn, container)
     assert is_marker and refused(conn.delete_container, container) == 409
+    deleted, missing, [[_, why]] = bulk_delete(conn, f"/{container}")
+    assert (deleted, missing) == (0, 0) and why.startswith("409")
     for method in ("GET", "HEAD"):
         place = f"{conn.url}/{container}/o?version-id={marker}"
         answer = requests.request(method, place, headers={"X-Auth-Token": conn.token})

@@ -2,7 +2,7 @@
 
 use crate::{
     call::Call,
-    limits,
+    container, limits,
     object::{self, Names, Place},
     path::{Account, container_name, escape, object_name, unescape},
     refusal::{Outcome, Refusal},
@@ -194,13 +194,7 @@ impl<'a> Deleter<'a> {
         let account = &call.target.account;
         let may = call.authorize_for(&Method::DELETE, account, Some(container), false).await;
         let done = match may {
-            Ok(_) => {
-                let client = &call.gateway.client;
-                let done = client.delete_container(&account.name, container).await;
-                call.gateway.forget_container(&account.name, container);
-                call.gateway.forget_account(account);
-                done.map_err(Refusal::from)
-            }
+            Ok(_) => container::remove(call, container).await,
             Err(refusal) => Err(refusal),
         };
         self.note(path, done);

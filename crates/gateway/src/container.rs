@@ -12,7 +12,9 @@ use crate::{
     time,
     versions::{self, State},
 };
-use client::{Container, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning};
+use client::{
+    Container, ContainerName, ListedName, Listing, ObjectEntry, PolicyName, Version, Versioning,
+};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::sync::Arc;
 use transport::{Body, full_body};
@@ -372,17 +374,25 @@ async fn update(call: &Call, found: &Container, changes: Changes) -> Result<(), 
 }
 
 async fn delete(call: &Call) -> Outcome {
-    let container = call.container()?;
-    let found = existing(call).await?;
-    if State::of(&found) != State::Never && current::is_any_seen(call, &found.name).await? {
+    remove(call, call.container()?).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Deletes a container that nothing is in.
+///
+/// # Errors
+/// 404 if there is none, 409 if something is in it, if only delete markers.
+pub async fn remove(call: &Call, container: &ContainerName) -> Result<(), Refusal> {
+    let found = call.gateway.container_now(call.account(), container).await?;
+    let found = found.ok_or_else(Refusal::not_found)?;
+    if State::of(&found) != State::Never && current::is_any_seen(call, container).await? {
         let text = "Delete all versions before deleting container.";
         return Err(Refusal::says(StatusCode::CONFLICT, text));
     }
     let done = call.gateway.client.delete_container(call.account(), container).await;
     call.gateway.forget_container(call.account(), container);
     call.gateway.forget_account(&call.target.account);
-    done?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    Ok(done?)
 }
 
 /// An answer without a body.
