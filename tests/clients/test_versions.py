@@ -361,7 +361,9 @@ def test_long_media_types_and_what_ends(conn, container):
 def test_what_is_made_current_ends_when_its_version_does_or_as_asked(conn, made):
     container = made()
     put(conn, container, "o", b"1", **{"X-Delete-At": "9000000000"})
+    assert "x-object-version-id" not in conn.head_object(container, "o")
     conn.post_container(container, {"X-Versions-Enabled": "true"})
+    assert conn.head_object(container, "o")["x-object-version-id"] == "null"
     second = put(conn, container, "o", b"2")
     first = next(version for _, version, is_latest, _ in versions(conn, container) if not is_latest)
     modified = conn.head_object(container, "o", query_string=f"version-id={second}")["x-timestamp"]

@@ -247,7 +247,9 @@ async fn get(call: &Call, named: Named) -> Outcome {
     };
     let mut found = call.reader().find(place, how).await?;
     versions::check(named, &found.object)?;
-    versions::show(call, &mut found.content.headers, named, &found.object);
+    let container = call.gateway.container(&place.account.name, place.container).await?;
+    let state = container.map_or(State::Never, |container| State::of(&container));
+    versions::show(call, &mut found.content.headers, (state, named), &found.object);
     let content = match how.manifests {
         true => found.content,
         false => slo::manifest(call, found).await?,

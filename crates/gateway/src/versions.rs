@@ -151,11 +151,13 @@ pub async fn named(call: &Call, of: &Names, authority: Authority) -> Result<Name
     }
 }
 
-/// Shows the version of an object that is read, and where just that version is.
-pub fn show(call: &Call, headers: &mut HeaderMap, named: Named, object: &Object) {
+/// Shows the version of an object that is read, and where just that version is. Where versions were
+/// never enabled, nothing is said.
+pub fn show(call: &Call, headers: &mut HeaderMap, read: (State, Named), object: &Object) {
+    let (state, named) = read;
     let versioned = is_versioned(object);
     let id = id(&object.entry, versioned);
-    if versioned || named != Named::Latest {
+    if versioned || named != Named::Latest || state != State::Never {
         metadata::set(headers, "x-object-version-id", &id);
     }
     if versioned && named == Named::Latest {
