@@ -83,6 +83,7 @@ def bulk_delete(conn, *paths):
 def test_an_older_version_is_current_again(conn, container):
     one, two, three = [put(conn, container, "a", text, **{"Content-Type": kind}) for text, kind in
                        [(b"1", "x/one"), (b"22", "x/two"), (b"333", "x/three")]]
+    assert conn.get_object(container, "a", query_string="version-id=")[1] == b"333"
     used = int(conn.head_container(container)["x-container-bytes-used"])
     assert put(conn, container, "a", b"", f"version-id={one}") == one
     headers, data = conn.get_object(container, "a")

@@ -132,7 +132,9 @@ impl Named {
 /// # Errors
 /// 400 for what is no version, or in a container without any; 403 for who is no owner.
 pub async fn named(call: &Call, of: &Names, authority: Authority) -> Result<Named, Refusal> {
-    let Some(text) = call.query.get("version-id") else { return Ok(Named::Latest) };
+    let Some(text) = call.query.get("version-id").filter(|text| !text.is_empty()) else {
+        return Ok(Named::Latest);
+    };
     if call.method == http::Method::POST {
         return Err(Refusal::bad("POST to a specific version is not allowed"));
     }

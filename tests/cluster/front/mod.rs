@@ -4,6 +4,7 @@
 mod crowds;
 mod endings;
 mod nonsense;
+mod outcomes;
 mod patience;
 mod secured;
 mod settings;
