@@ -347,6 +347,44 @@ def test_a_deletion_at_a_time_is_of_what_is_to_end_then(conn, container, made):
         assert read(conn, kept, "o") is None
 
 
+def test_a_version_is_deleted_at_its_time_or_not(conn, container):
+    plain, ending = put(conn, container, "o", b"1"), put(conn, container, "o", b"2", **{"X-Delete-At": "9000000000"})
+    for version, at in ((plain, "9000000000"), (ending, "1")):
+        assert refused(conn.delete_object, container, "o", headers={"X-If-Delete-At": at},
+                      query_string=f"version-id={version}") == 412
+    assert [version for _, version, *_ in versions(conn, container)] == [ending, plain]
+    conn.delete_object(container, "o", headers={"X-If-Delete-At": "9000000000"}, query_string=f"version-id={ending}")
+    assert [version for _, version, *_ in versions(conn, container)] == [plain]
+
+
+def test_where_something_has_expired_there_is_nothing(conn, container, made):
+    for kept in (container, made()):
+        put(conn, kept, "o", b"1", **{"X-Delete-After": "1"})
+        assert refused(put, conn, kept, "o", b"2", **{"If-None-Match": "*"}) == 412
+        # At once, whether or not somebody has cleared it away.
+        while read(conn, kept, "o") is not None:
+            time.sleep(0.01)
+        put(conn, kept, "o", b"2", **{"If-None-Match": "*"})
+        assert read(conn, kept, "o") == b"2"
+
+
+def test_what_a_link_leads_to_is_no_version_of_the_link(conn, container, made):
+    there = made({"X-Versions-Enabled": "true"})
+    put(conn, there, "o", b"1")
+    link = put(conn, container, "l", b"", **{"X-Symlink-Target": f"{there}/o"})
+    for query, version in ((None, "null"), (f"version-id={link}", link)):
+        headers, data = conn.get_object(container, "l", query_string=query)
+        assert (data, headers["x-object-version-id"]) == (b"1", version)
+        assert headers["content-location"] == f"/v1/AUTH_{ACCOUNT}/{there}/o"
+    assert conn.head_object(container, "l", query_string="symlink=get")["x-object-version-id"] == link
+    # One in the same container tells the version that it leads to.
+    version = put(conn, container, "o", b"2")
+    put(conn, container, "l", b"", **{"X-Symlink-Target": f"{container}/o"})
+    headers = conn.head_object(container, "l")
+    assert (headers["x-object-version-id"], headers["content-location"]) == \
+        (version, f"/v1/AUTH_{ACCOUNT}/{container}/o")
+
+
 def test_long_media_types_and_what_ends(conn, container):
     kind = "text/" + "x" * 251
     first = put(conn, container, "o", b"1", **{"Content-Type": kind, "X-Delete-After": "1000"})

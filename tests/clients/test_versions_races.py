@@ -143,15 +143,64 @@ def test_what_is_made_current_and_removed_at_once_is_one_or_the_other(crowd, con
 
 
 @pytest.mark.parametrize("header", ["X-Versions-Location", "X-History-Location"])
-def test_who_meets_in_a_container_with_an_archive_is_served(crowd, conn, made, header):
-    container = made({header: made()})
+def test_an_archive_has_all_that_was_overwritten_at_once(crowd, conn, made, header):
+    archive, source = made(), made()
+    container = made({header: archive})
+    for client in range(2):
+        put(conn, source, f"s{client}", f"copy {client}".encode())
+    stored = []
 
     def work(c):
+        client = crowd.index(c)
         for number in range(ROUNDS // 2):
-            c.put_object(container, "o", f"{id(c)} {number}".encode())
+            content = f"{client} {number}".encode()
+            put(c, container, "o", content)
+            stored.append(content)
+            if client < 2 and number % 5 == 0:
+                put(c, container, "o", b"", **{"X-Copy-From": f"{source}/s{client}"})
 
     race(crowd, work, work, work)
-    assert read(conn, container, "o").endswith(f" {ROUNDS // 2 - 1}".encode())
+    archived = [read(conn, archive, name) for name in listed(conn, archive)]
+    kept = archived + [read(conn, container, "o")]
+    assert set(stored) | {b"copy 0", b"copy 1"} == set(kept)
+    # And nothing is left where it was.
+    assert len(versions(conn, container)) == 1
+    assert conn.head_container(container)["x-container-bytes-used"] == str(len(kept[-1]))
+
+
+def test_a_history_has_all_that_was_deleted(crowd, conn, made):
+    archive = made()
+    container = made({"X-History-Location": archive})
+    stored = []
+
+    def writes(c):
+        for number in range(ROUNDS):
+            put(c, container, "o", str(number).encode())
+            stored.append(str(number).encode())
+
+    def deletes(c):
+        for _ in range(ROUNDS):
+            assert refused(c.delete_object, container, "o") in (None, 404)
+
+    race(crowd, writes, deletes, deletes)
+    kept = {read(conn, archive, name) for name in listed(conn, archive)} | {read(conn, container, "o")}
+    assert kept >= set(stored)
+    conn.delete_object(container, "o") if read(conn, container, "o") is not None else None
+    assert read(conn, container, "o") is None and listed(conn, container) == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Versions-Enabled": "true"}, "suspended", "X-Versions-Location"])
+def test_what_is_stored_meanwhile_is_not_deleted_for_another_end(crowd, conn, made, headers):
+    container = made(headers if isinstance(headers, dict) else
+                     {headers: made()} if headers != "suspended" else {"X-Versions-Enabled": "true"})
+    if headers == "suspended":
+        conn.post_container(container, {"X-Versions-Enabled": "false"})
+    for number in range(ROUNDS):
+        name = f"o{number}"
+        put(conn, container, name, b"ends", **{"X-Delete-At": "9000000000"})
+        race(crowd, lambda c: put(c, container, name, b"stays"),
+             lambda c: refused(c.delete_object, container, name, headers={"X-If-Delete-At": "9000000000"}))
+        assert read(conn, container, name) == b"stays"
 
 
 def test_what_is_to_end_is_stored_whatever_happens_to_it(crowd, conn, container):

@@ -68,9 +68,8 @@ impl Commit<'_> {
             properties: properties_to(upload.properties.clone()),
             precondition: Some(upload.precondition.clone().into()),
             content: upload.content.map(|content| content.0.to_vec()),
-            append: upload.append,
+            mode: upload.mode.into(),
             delete_at: upload.delete_at,
-            as_version: upload.as_version,
         })
     }
 

@@ -19,7 +19,7 @@ use model::{
 };
 use proto::{
     convert::properties_to,
-    v1::{self, metadata_client::MetadataClient},
+    v1::{self, CommitMode, metadata_client::MetadataClient},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -77,6 +77,7 @@ impl Link {
             delete_at: None,
             precondition: Precondition::None,
             autocreate: true,
+            mode: CommitMode::Create,
             source: self.place,
             source_object: self.object,
             source_version: self.version,
@@ -117,6 +118,7 @@ pub struct LinkObject {
     delete_at: Option<u64>,
     precondition: Precondition,
     autocreate: bool,
+    mode: CommitMode,
     source: Place,
     source_object: ObjectName,
     source_version: Option<Version>,
@@ -153,6 +155,12 @@ impl LinkObject {
     /// What must hold of the object that the link becomes.
     pub fn precondition(mut self, precondition: Precondition) -> Self {
         self.precondition = precondition;
+        self
+    }
+
+    /// As [`PutObject::keep_latest`](crate::PutObject::keep_latest).
+    pub fn keep_latest(mut self) -> Self {
+        self.mode = CommitMode::Keep;
         self
     }
 
@@ -268,9 +276,8 @@ impl LinkObject {
             properties: properties_to(properties.clone()),
             precondition: Some(self.precondition.clone().into()),
             content: self.content.map(|content| content.0.to_vec()),
-            append: false,
+            mode: self.mode.into(),
             delete_at: self.delete_at,
-            as_version: false,
         })
     }
 }

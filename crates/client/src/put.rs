@@ -14,6 +14,7 @@ use crate::{
     writing::Writing,
 };
 use model::{ContentId, Hash, ObjectName, Policy, PolicyName, Precondition, Properties, Version};
+use proto::v1::CommitMode;
 use serde::Serialize;
 use std::{future::Future, sync::Arc};
 use tokio::time::Instant;
@@ -104,11 +105,10 @@ pub(crate) struct Upload {
     md5: bool,
     autocreate: bool,
     pub(crate) content: Option<ContentId>,
-    pub(crate) append: bool,
+    pub(crate) mode: CommitMode,
     timings: Option<Timings>,
     pub(crate) properties: Properties,
     pub(crate) delete_at: Option<u64>,
-    pub(crate) as_version: bool,
 }
 
 takes_properties!(PutObject: upload.properties);
@@ -132,11 +132,10 @@ impl PutObject {
             md5: false,
             autocreate: true,
             content: None,
-            append: false,
+            mode: CommitMode::Create,
             timings: None,
             properties: Properties::new(),
             delete_at: None,
-            as_version: false,
         };
         Self { source, upload }
     }
@@ -157,7 +156,14 @@ impl PutObject {
     /// Stores it only as a version beside those there are; [`Error::Conflict`] where versions are
     /// not kept.
     pub fn as_version(mut self) -> Self {
-        self.upload.as_version = true;
+        self.upload.mode = CommitMode::Version;
+        self
+    }
+
+    /// Lets the version that it takes the place of stay as an older one also where versions are not
+    /// kept, for who has a use for it and deletes it then.
+    pub fn keep_latest(mut self) -> Self {
+        self.upload.mode = CommitMode::Keep;
         self
     }
 
@@ -209,7 +215,7 @@ impl PutObject {
 
     /// Adds to the object, if it is there.
     pub(crate) fn append(mut self) -> Self {
-        self.upload.append = true;
+        self.upload.mode = CommitMode::Append;
         self
     }
 
@@ -299,11 +305,12 @@ impl Upload {
     }
 
     async fn prepare(&self, size: Option<u64>) -> Result<Prepared, Error> {
+        let appends = self.mode == CommitMode::Append;
         let placer = MetadataPlacer {
             policy: self.policy.clone(),
             size,
-            object: (!self.append).then(|| self.object.clone()),
-            append_to: self.append.then(|| self.object.clone()),
+            object: (!appends).then(|| self.object.clone()),
+            append_to: appends.then(|| self.object.clone()),
             ..MetadataPlacer::first(&self.place)
         };
         // The policy is not known yet; what it does not need of this is cheap.

@@ -255,7 +255,7 @@ impl<'a> Deleter<'a> {
         let mut outcomes = Vec::with_capacity(names.len());
         for object in &names {
             let place = Place { account, container, object, version: None };
-            let done = object::remove(call, &found, place, Named::Latest).await;
+            let done = object::remove(call, &found, (place, Named::Latest), None).await;
             outcomes.push(done.map(drop));
         }
         Ok(outcomes)
@@ -269,7 +269,7 @@ impl<'a> Deleter<'a> {
         let done = async {
             call.authorize_for(&Method::DELETE, account, Some(container), true).await?;
             let found = call.container_for_write(account, container).await?;
-            object::remove(call, &found, names.place(), named).await
+            object::remove(call, &found, (names.place(), named), None).await
         };
         let done = done.await.map(drop);
         self.note(path, done);

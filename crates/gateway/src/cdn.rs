@@ -166,7 +166,7 @@ async fn public(gateway: &Gateway, front: &Front, parts: &Parts, target: Target)
     let mut call = call(gateway, front, parts, target, Caller::Signed(grant));
     // A container that is no site is not listed.
     metadata::set(&mut call.headers, "x-web-mode", "true");
-    let mut response = staticweb::answer(call).await?;
+    let mut response = Box::pin(staticweb::answer(call)).await?;
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
         metadata::set(headers, "cache-control", &format!("public, max-age={}", said.ttl));

@@ -6,7 +6,7 @@ use crate::{
     container::empty,
     current,
     dlo::Manifest,
-    expiry, history,
+    expiry,
     listing::Listed,
     metadata,
     object::{self, Names, Place, Upload},
@@ -16,10 +16,11 @@ use crate::{
     range::{self, Asked},
     reader::{Found, How},
     refusal::{Outcome, Refusal},
+    replaced::Replaced,
     slo::{self, Large},
     symlink::{self, Link},
     time,
-    versions::{self, Replaced, State},
+    versions::{self, State},
 };
 use bytes::Bytes;
 use client::{Container, Error, Precondition, Properties, Source};
@@ -191,12 +192,11 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
     let same_policy = into.policy.is_none() || into.policy.as_ref() == Some(&entry.policy);
     if let Some(md5) = entry.md5.filter(|_| found.plain && part.is_none() && same_policy) {
         quota::check_upload(call, &call.target.account, into, Some(entry.size)).await?;
-        history::save(call, into, place).await?;
-        let replaced = Replaced::before(call, state, place).await?;
+        let replaced = Replaced::before(call, into, place).await?;
         let mut properties = properties.clone();
         versions::mark(state, &mut properties);
         let ends = delete_at.filter(|_| state == State::Enabled);
-        let link = call
+        let mut link = call
             .gateway
             .client
             .link_object(&from.account.name, &from.container, &from.object)
@@ -206,6 +206,9 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
             .mime_type(mime_type.clone())
             .delete_at(delete_at.filter(|_| ends.is_none()))
             .replace_properties(properties);
+        if replaced.stays() {
+            link = link.keep_latest();
+        }
         match link.await {
             Ok(linked) => {
                 replaced.remove(call, place, linked.version).await?;

@@ -92,12 +92,9 @@ pub async fn expire(
 ) -> Result<(), Refusal> {
     let client = &call.gateway.client;
     let (account, container, object) = (&place.account.name, place.container, place.object);
-    let latest = match client.show_object(account, container, object).await {
-        Ok(object) => object.entry,
-        // It was deleted meanwhile.
-        Err(Error::NoSuchObject(_)) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    // It may have been deleted meanwhile.
+    let Some(latest) = latest(call, place).await? else { return Ok(()) };
+    let latest = latest.entry;
     let is_pointed = pointed(&latest) == Some(version);
     if !is_pointed && (latest.version != version || delete_at.is_none()) {
         return Ok(());
@@ -124,8 +121,12 @@ pub async fn expire(
         {
             Ok(())
         }
-        // It is the only one: nothing is left to be kept.
+        // It is the only one, if the store keeps no versions: nothing is left to be kept.
         Err(refusal) if refusal.status == StatusCode::CONFLICT => {
+            let found = call.gateway.container_now(account, container).await?;
+            if found.is_some_and(|found| found.versioning.keeps_versions()) {
+                return Err(refusal);
+            }
             let update = client.update_object(account, container, object).version(version);
             match update.delete_at(delete_at).await {
                 Ok(_) | Err(Error::NoSuchObject(_)) => Ok(()),
@@ -146,9 +147,14 @@ pub async fn restore(call: &mut Call, version: Version) -> Outcome {
     let precondition = object::precondition(call).await?;
     let delete_at = expiry::of(&call.headers, time::now_seconds())?;
     let before = call.head_of(Place { version: Some(version), ..place }).await?;
+    let latest = latest(call, place).await?;
     // If it ends by itself, so does this.
     let delete_at = delete_at.or(before.entry.delete_at);
     point(call, place, &before, delete_at, precondition).await?;
+    if let Some(pointer) = latest.filter(|latest| pointed(&latest.entry).is_some()) {
+        // It says nothing any more.
+        remove(call, place, pointer.entry.version).await?;
+    }
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
     if let Some(etag) = object::etag(&before) {
@@ -156,6 +162,16 @@ pub async fn restore(call: &mut Call, version: Version) -> Outcome {
     }
     metadata::set(headers, "x-object-version-id", &time::swift(version.0));
     Ok(response)
+}
+
+/// The latest version in the store.
+async fn latest(call: &Call, place: Place<'_>) -> Result<Option<Object>, Refusal> {
+    let client = &call.gateway.client;
+    match client.show_object(&place.account.name, place.container, place.object).await {
+        Ok(object) => Ok(Some(object)),
+        Err(Error::NoSuchObject(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Versions of a page of a listing as clients see them.
@@ -339,9 +355,9 @@ async fn remove_with_all(
     {
         hide(call, place, latest).await?;
     }
-    if !target.entry.marker {
-        let unexpected = seen && latest.is_none();
-        remove_pointers(call, place, target.entry.version, unexpected).await?;
+    // Where nothing else is seen, what says that it is current goes last: it may be what ends it.
+    if !target.entry.marker && seen {
+        remove_pointers(call, place, target.entry.version, latest.is_none()).await?;
     }
     remove(call, place, target.entry.version).await?;
     if !target.entry.marker {
@@ -367,19 +383,32 @@ async fn hide(call: &Call, place: Place<'_>, latest: Version) -> Result<(), Refu
 }
 
 /// Leaves a delete marker over what there is, or where there is nothing.
-async fn mark_deleted(call: &Call, place: Place<'_>) -> Result<Version, Refusal> {
+///
+/// # Errors
+/// 412 if the precondition does not hold.
+async fn mark_deleted(
+    call: &Call,
+    place: Place<'_>,
+    precondition: Precondition,
+) -> Result<Version, Refusal> {
     let client = &call.gateway.client;
     let delete = client.delete_object(&place.account.name, place.container, place.object);
-    Ok(delete.mark_missing().await?.version)
+    Ok(delete.mark_missing().precondition(precondition).await?.version)
 }
 
 /// Times a DELETE looks again when the object was changed meanwhile.
 const TRIES: u32 = 16;
 
-/// `DELETE`, of the latest version or the one that is named, in a container with versions.
-pub async fn delete(call: &Call, state: State, place: Place<'_>, named: Named) -> Outcome {
+/// `DELETE`, of the latest version or the one that is named, in a container with versions; only of
+/// what ends when it is `asked` to, where that is said.
+pub async fn delete(
+    call: &Call,
+    state: State,
+    which: (Place<'_>, Named),
+    asked: Option<u64>,
+) -> Outcome {
     for _ in 0..TRIES {
-        match try_to_delete(call, state, place, named).await {
+        match try_to_delete(call, state, which, asked).await {
             // Something else is current by now.
             Err(refusal) if refusal.status == StatusCode::PRECONDITION_FAILED => {}
             outcome => return outcome,
@@ -392,16 +421,17 @@ pub async fn delete(call: &Call, state: State, place: Place<'_>, named: Named) -
 ///
 /// # Errors
 /// 412 if that changes meanwhile, and nothing was done.
-async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named) -> Outcome {
+async fn try_to_delete(
+    call: &Call,
+    state: State,
+    (place, named): (Place<'_>, Named),
+    asked: Option<u64>,
+) -> Outcome {
     let client = &call.gateway.client;
     let (account, container, object) = (&place.account.name, place.container, place.object);
     let mut response = empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
-    let latest = match client.show_object(account, container, object).await {
-        Ok(object) => Some(object),
-        Err(Error::NoSuchObject(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let latest = latest(call, place).await?;
     let pointer = latest.as_ref().filter(|latest| pointed(&latest.entry).is_some());
     let current = match call.head_of(place).await {
         Ok(object) => Some(object),
@@ -413,8 +443,13 @@ async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named
         if !is_seen(&target.entry) {
             return Err(Refusal::not_found());
         }
+        let pointer = pointer.filter(|pointer| pointed(&pointer.entry) == Some(version));
+        let ends = pointer.map_or(target.entry.delete_at, |pointer| pointer.entry.delete_at);
+        if let Err(refusal) = expiry::check(asked, ends) {
+            return Ok(refusal.into_response());
+        }
         // A delete marker may be the latest, too.
-        let latest = match pointer.filter(|pointer| pointed(&pointer.entry) == Some(version)) {
+        let latest = match pointer {
             Some(pointer) => Some(pointer.entry.version),
             None => Some(version).filter(|_| target.entry.latest),
         };
@@ -435,7 +470,7 @@ async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named
             }
             return Err(refusal);
         }
-        let marker = mark_deleted(call, place).await?;
+        let marker = mark_deleted(call, place, Precondition::None).await?;
         if let Some(pointer) = pointer {
             remove(call, place, pointer.entry.version).await?;
         }
@@ -444,12 +479,17 @@ async fn try_to_delete(call: &Call, state: State, place: Place<'_>, named: Named
             Err(_) => refusal,
         });
     };
+    if let Err(refusal) = expiry::check(asked, found.entry.delete_at) {
+        return Ok(refusal.into_response());
+    }
+    let top = pointer.map_or(found.entry.version, |pointer| pointer.entry.version);
     if state == State::Enabled && named == Named::Latest {
-        let marker = mark_deleted(call, place).await?;
+        let still = asked.map_or(Precondition::None, |_| Precondition::Version(top));
+        let marker = mark_deleted(call, place, still).await?;
         metadata::set(headers, "x-object-version-id", &time::swift(marker.0));
     } else if is_versioned(&found) {
         // It stays, and is current no more.
-        hide(call, place, pointer.map_or(found.entry.version, |p| p.entry.version)).await?;
+        hide(call, place, top).await?;
     } else {
         remove_with_all(call, place, &found, Some(found.entry.version)).await?;
     }

@@ -1,7 +1,7 @@
 //! Objects that go by themselves: `X-Delete-At` and `X-Delete-After`.
 
 use crate::{metadata, refusal::Refusal};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 /// The last second that `X-Delete-At` can say.
 const LAST: u64 = 9_999_999_999;
@@ -28,6 +28,29 @@ pub fn of(headers: &HeaderMap, now: u64) -> Result<Option<u64>, Refusal> {
         (Some(after), _) => Ok(Some((now + after).min(LAST))),
         (None, Some(at)) if at <= now => Err(Refusal::bad("X-Delete-At in past")),
         (None, at) => Ok(at),
+    }
+}
+
+/// When a DELETE says that what it deletes must end: `X-If-Delete-At`.
+///
+/// # Errors
+/// 400 for what is no number.
+pub fn asked(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(text) = metadata::text(headers, "x-if-delete-at")? else { return Ok(None) };
+    match text.trim().parse() {
+        Ok(at) => Ok(Some(at)),
+        Err(_) => Err(Refusal::bad("Bad X-If-Delete-At header value")),
+    }
+}
+
+/// Refuses with 412 what does not end when it is `asked` to.
+pub fn check(asked: Option<u64>, ends: Option<u64>) -> Result<(), Refusal> {
+    match asked.is_none_or(|at| ends == Some(at)) {
+        true => Ok(()),
+        false => {
+            let text = "X-If-Delete-At and X-Delete-At do not match";
+            Err(Refusal::says(StatusCode::PRECONDITION_FAILED, text))
+        }
     }
 }
 

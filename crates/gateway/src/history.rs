@@ -7,14 +7,18 @@
 
 use crate::{
     call::Call,
+    expiry,
     metadata::{self, Changes},
-    object::Place,
+    object::{self, Place},
     path::{container_name, escape, unescape},
     refusal::Refusal,
     time,
     versions::{self, DELETED, State},
 };
-use client::{Container, ContainerName, Error, ListedName, Object, ObjectEntry, ObjectName};
+use client::{
+    Container, ContainerName, Error, ListedName, Object, ObjectEntry, ObjectName, Precondition,
+    Version,
+};
 use http::{HeaderMap, StatusCode};
 
 /// What a DELETE does.
@@ -109,55 +113,63 @@ fn archived_name(object: &ObjectName, micros: u64) -> Result<ObjectName, Refusal
     format!("{}{}", prefix(object), time::swift(micros)).parse().map_err(|_| no_archive())
 }
 
-/// Archives what is there before something takes its place.
-///
-/// # Errors
-/// 412 if the archive is not there.
-pub async fn save(call: &Call, container: &Container, place: Place<'_>) -> Result<(), Refusal> {
-    let Some(archive) = Archive::of(container) else { return Ok(()) };
-    archive_latest(call, &archive, place).await?;
-    Ok(())
-}
-
 /// Times what is there is looked for again when it was overwritten meanwhile.
 const TRIES: u32 = 16;
 
-/// Archives what is there; whether there was anything.
-async fn archive_latest(call: &Call, archive: &Archive, place: Place<'_>) -> Result<bool, Refusal> {
-    for _ in 0..TRIES {
-        let object = match call.head_of(place).await {
-            Ok(object) => object,
-            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => return Ok(false),
-            Err(refusal) => return Err(refusal),
-        };
-        match archive_one(call, archive, place, &object).await {
-            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
-            archived => return archived.map(|()| true),
+impl Archive {
+    /// Archives what is there, if there is anything; its version.
+    ///
+    /// # Errors
+    /// 412 if the archive is not there.
+    pub async fn save_latest(
+        &self,
+        call: &Call,
+        place: Place<'_>,
+    ) -> Result<Option<Version>, Refusal> {
+        for _ in 0..TRIES {
+            let Some(object) = there(call, place).await? else { return Ok(None) };
+            match self.save(call, place, &object.entry).await {
+                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
+                saved => return saved.map(|()| Some(object.entry.version)),
+            }
+        }
+        Err(Refusal::new(StatusCode::CONFLICT))
+    }
+
+    /// Archives a version, which may be archived already.
+    ///
+    /// # Errors
+    /// 404 if it is gone, 412 if the archive is not there.
+    pub async fn save(
+        &self,
+        call: &Call,
+        place: Place<'_>,
+        entry: &ObjectEntry,
+    ) -> Result<(), Refusal> {
+        let account = &place.account.name;
+        let name = archived_name(place.object, entry.version.0)?;
+        let link = call
+            .gateway
+            .client
+            .link_object(account, place.container, place.object)
+            .version(entry.version)
+            .to(account, &self.container, &name)
+            .autocreate(false)
+            .delete_at(entry.delete_at);
+        match link.await {
+            Ok(_) => Ok(()),
+            Err(Error::NoSuchContainer(_)) => Err(no_archive()),
+            Err(error) => Err(error.into()),
         }
     }
-    Err(Refusal::new(StatusCode::CONFLICT))
 }
 
-async fn archive_one(
-    call: &Call,
-    archive: &Archive,
-    place: Place<'_>,
-    object: &Object,
-) -> Result<(), Refusal> {
-    let account = &place.account.name;
-    let name = archived_name(place.object, object.entry.version.0)?;
-    let link = call
-        .gateway
-        .client
-        .link_object(account, place.container, place.object)
-        .version(object.entry.version)
-        .to(account, &archive.container, &name)
-        .autocreate(false)
-        .delete_at(object.entry.delete_at);
-    match link.await {
-        Ok(_) => Ok(()),
-        Err(Error::NoSuchContainer(_)) => Err(no_archive()),
-        Err(error) => Err(error.into()),
+/// What is there for readers.
+async fn there(call: &Call, place: Place<'_>) -> Result<Option<Object>, Refusal> {
+    match call.head_of(place).await {
+        Ok(object) => Ok(Some(object)),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(refusal) => Err(refusal),
     }
 }
 
@@ -165,103 +177,152 @@ fn no_archive() -> Refusal {
     Refusal::new(StatusCode::PRECONDITION_FAILED)
 }
 
-/// Deletes an object of a container with an archive, or brings back what it was before.
-pub async fn delete(call: &Call, archive: &Archive, place: Place<'_>) -> Result<(), Refusal> {
+/// Deletes an object of a container with an archive, or brings back what it was before; only what
+/// ends when it is `asked` to, where that is said.
+pub async fn delete(
+    call: &Call,
+    archive: &Archive,
+    place: Place<'_>,
+    asked: Option<u64>,
+) -> Result<(), Refusal> {
+    for _ in 0..TRIES {
+        let still = object::unchanged(call, place).await?;
+        let found = there(call, place).await?;
+        if let Some(found) = &found {
+            expiry::check(asked, found.entry.delete_at)?;
+        }
+        let done = match archive.mode {
+            Mode::History => move_away(call, archive, place, (found, still)).await?,
+            Mode::Stack => bring_back(call, archive, place, (found, still)).await?,
+        };
+        if done {
+            return Ok(());
+        }
+    }
+    Err(Refusal::new(StatusCode::CONFLICT))
+}
+
+/// What is there for readers, and what holds as long as it is.
+type Present = (Option<Object>, Precondition);
+
+/// Archives what is deleted, and leaves a mark behind it; whether that was still there.
+async fn move_away(
+    call: &Call,
+    archive: &Archive,
+    place: Place<'_>,
+    (found, still): Present,
+) -> Result<bool, Refusal> {
     let client = &call.gateway.client;
     let account = &place.account.name;
-    match archive.mode {
-        Mode::History => {
-            archive_latest(call, archive, place).await?;
-            let name = archived_name(place.object, time::now_micros())?;
-            let mark = client
-                .put_object(account, &archive.container, &name, "")
-                .autocreate(false)
-                .md5(true)
-                .mime_type(DELETED);
-            match mark.await {
-                Err(Error::NoSuchContainer(_)) => return Err(no_archive()),
-                marked => marked?,
-            };
-            client.delete_object(account, place.container, place.object).await?;
-            Ok(())
+    if let Some(found) = &found {
+        match archive.save(call, place, &found.entry).await {
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => return Ok(false),
+            saved => saved?,
         }
-        Mode::Stack => {
-            let is_there = match call.head_of(place).await {
-                Ok(_) => true,
-                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => false,
-                Err(refusal) => return Err(refusal),
-            };
-            let list = client
-                .list_objects(account, &archive.container)
-                .prefix(prefix(place.object))
-                .reverse(true)
-                .limit(PAGE);
-            let page = match list.await {
-                Err(Error::NoSuchContainer(_)) => Vec::new(),
-                page => page?.items,
-            };
-            let entries = page.into_iter().filter_map(|item| match item {
-                ListedName::Entry(entry) => Some(entry),
-                ListedName::Prefix(_) => None,
-            });
-            let mut unmarked = false;
-            for entry in entries {
-                if entry.mime_type == DELETED {
-                    // Before what is there now there was nothing.
-                    if is_there {
-                        break;
-                    }
-                    // One deletion is undone, not two.
-                    if unmarked {
-                        return Ok(());
-                    }
-                    remove(call, archive, place, &entry).await?;
-                    unmarked = true;
-                    continue;
-                }
-                let kept = Place {
-                    container: &archive.container,
-                    object: &entry.name,
-                    version: None,
-                    ..place
-                };
-                let found = match call.head_of(kept).await {
-                    Ok(found) => found,
-                    Err(refusal) if refusal.status == StatusCode::NOT_FOUND => continue,
-                    Err(refusal) => return Err(refusal),
-                };
-                let mut properties = found.properties;
-                versions::mark(State::Never, &mut properties);
-                let restored = client
-                    .link_object(account, &archive.container, &entry.name)
-                    .version(found.entry.version)
-                    .to(account, place.container, place.object)
-                    .replace_properties(properties)
-                    .delete_at(found.entry.delete_at)
-                    .await;
-                match restored {
-                    // Somebody else brought it back.
-                    Err(Error::NoSuchObject(_)) => continue,
-                    restored => restored?,
-                };
-                return remove(call, archive, place, &entry).await;
-            }
-            if !unmarked {
-                client.delete_object(account, place.container, place.object).await?;
-            }
-            Ok(())
+    }
+    let name = archived_name(place.object, time::now_micros())?;
+    let mark = client
+        .put_object(account, &archive.container, &name, "")
+        .autocreate(false)
+        .md5(true)
+        .mime_type(DELETED);
+    match mark.await {
+        Err(Error::NoSuchContainer(_)) => return Err(no_archive()),
+        marked => marked?,
+    };
+    if found.is_none() {
+        return Err(Refusal::not_found());
+    }
+    match client.delete_object(account, place.container, place.object).precondition(still).await {
+        Ok(_) => Ok(true),
+        Err(Error::Precondition(_)) => {
+            remove(call, archive, place, &name).await?;
+            Ok(false)
         }
+        Err(error) => Err(error.into()),
     }
 }
 
+/// Puts what was before in the place of what is deleted, if there was anything; whether that was
+/// still there.
+async fn bring_back(
+    call: &Call,
+    archive: &Archive,
+    place: Place<'_>,
+    (found, still): Present,
+) -> Result<bool, Refusal> {
+    let client = &call.gateway.client;
+    let account = &place.account.name;
+    let list = client
+        .list_objects(account, &archive.container)
+        .prefix(prefix(place.object))
+        .reverse(true)
+        .limit(PAGE);
+    let page = match list.await {
+        Err(Error::NoSuchContainer(_)) => Vec::new(),
+        page => page?.items,
+    };
+    let entries = page.into_iter().filter_map(|item| match item {
+        ListedName::Entry(entry) => Some(entry),
+        ListedName::Prefix(_) => None,
+    });
+    let mut unmarked = false;
+    for entry in entries {
+        if entry.mime_type == DELETED {
+            // Before what is there now there was nothing.
+            if found.is_some() {
+                break;
+            }
+            // One deletion is undone, not two.
+            if unmarked {
+                return Ok(true);
+            }
+            remove(call, archive, place, &entry.name).await?;
+            unmarked = true;
+            continue;
+        }
+        let kept =
+            Place { container: &archive.container, object: &entry.name, version: None, ..place };
+        let Some(before) = there(call, kept).await? else { continue };
+        let mut properties = before.properties;
+        versions::mark(State::Never, &mut properties);
+        let restored = client
+            .link_object(account, &archive.container, &entry.name)
+            .version(before.entry.version)
+            .to(account, place.container, place.object)
+            .precondition(still.clone())
+            .replace_properties(properties)
+            .delete_at(before.entry.delete_at)
+            .await;
+        match restored {
+            // Somebody else brought it back.
+            Err(Error::NoSuchObject(_)) => continue,
+            Err(Error::Precondition(_)) => return Ok(false),
+            restored => restored?,
+        };
+        remove(call, archive, place, &entry.name).await?;
+        return Ok(true);
+    }
+    if unmarked {
+        return Ok(true);
+    }
+    if found.is_none() {
+        return Err(Refusal::not_found());
+    }
+    match client.delete_object(account, place.container, place.object).precondition(still).await {
+        Ok(_) => Ok(true),
+        Err(Error::Precondition(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
 async fn remove(
     call: &Call,
     archive: &Archive,
     place: Place<'_>,
-    entry: &ObjectEntry,
+    name: &ObjectName,
 ) -> Result<(), Refusal> {
     let client = &call.gateway.client;
-    let delete = client.delete_object(&place.account.name, &archive.container, &entry.name);
+    let delete = client.delete_object(&place.account.name, &archive.container, name);
     match delete.await {
         Ok(_) | Err(Error::NoSuchObject(_)) => Ok(()),
         Err(error) => Err(error.into()),

@@ -17,7 +17,8 @@
 //!   `slo`, `dlo`: static and dynamic large objects; `symlink`: symbolic links.
 //! - `bulk`: deleting many things; `archive`: uploads of many objects in one archive; `report`:
 //!   the answers of what does many things at once.
-//! - `expiry`, `quota`, `versions`, `current`, `history`: what else Swift has; `info` tells of all of it.
+//! - `expiry`, `quota`, `versions`, `current`, `history`, `replaced`: what else Swift has; `info`
+//!   tells of all of it.
 //! - `tempurl`, `formpost`, with `signature` and `multipart`: rights that URLs and forms carry;
 //!   `staticweb`: containers as web sites; `cors`: what pages of other sites may;
 //!   `domain`: accounts and containers as names of hosts; `cdn`: public containers, on a listener
@@ -67,6 +68,7 @@ mod range;
 mod ratelimit;
 mod reader;
 mod refusal;
+mod replaced;
 mod report;
 mod route;
 mod segments;

@@ -12,10 +12,11 @@ use crate::{
     quota,
     reader::How,
     refusal::{Outcome, Refusal},
+    replaced::Replaced,
     slo::{self, Large},
     symlink::{self, Link},
     time,
-    versions::{self, Named, Replaced, State},
+    versions::{self, Linked, Named, Read, State},
 };
 use client::{
     Container, ContainerName, Error, Object, ObjectName, OpenObject, Precondition, Properties,
@@ -127,13 +128,19 @@ impl Call {
         self.gateway.head_of(place).await
     }
 
-    /// The container that a path names, for writing into it.
+    /// The container that a path names, for writing into it. Where versions are disabled, things go
+    /// for good: whether they still are is not taken from memory.
     pub async fn container_for_write(
         &self,
         account: &Account,
         container: &ContainerName,
     ) -> Result<Arc<Container>, Refusal> {
-        let found = self.gateway.container(&account.name, container).await?;
+        let found = match self.gateway.container(&account.name, container).await? {
+            Some(found) if State::of(&found) == State::Disabled => {
+                self.gateway.container_now(&account.name, container).await?
+            }
+            found => found,
+        };
         found.ok_or_else(Refusal::not_found)
     }
 }
@@ -249,7 +256,9 @@ async fn get(call: &Call, named: Named) -> Outcome {
     versions::check(named, &found.object)?;
     let container = call.gateway.container(&place.account.name, place.container).await?;
     let state = container.map_or(State::Never, |container| State::of(&container));
-    versions::show(call, &mut found.content.headers, (state, named), &found.object);
+    let linked = Linked::of(&call.names()?, &found.names);
+    let read = Read { state, named, linked };
+    versions::show(call, &mut found.content.headers, read, &found.object);
     let content = match how.manifests {
         true => found.content,
         false => slo::manifest(call, found).await?,
@@ -362,8 +371,7 @@ pub async fn store(
     let account = place.account;
     quota::check_upload(call, account, container, upload.bytes).await?;
     let state = State::of(container);
-    history::save(call, container, place).await?;
-    let replaced = Replaced::before(call, state, place).await?;
+    let replaced = Replaced::before(call, container, place).await?;
     let Upload { source, bytes, etag, mime_type, mut properties, delete_at, precondition } = upload;
     versions::mark(state, &mut properties);
     let mut put = call
@@ -375,6 +383,9 @@ pub async fn store(
         .mime_type(mime_type)
         .properties(properties)
         .precondition(precondition);
+    if replaced.stays() {
+        put = put.keep_latest();
+    }
     // A version of its own stays; that it is current is what ends.
     let ends = delete_at.filter(|_| state == State::Enabled);
     if let Some(at) = delete_at.filter(|_| ends.is_none()) {
@@ -405,13 +416,26 @@ pub async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
         None | Some(b"") => Ok(Precondition::None),
         Some(b"*") => {
             // So that nobody sends a large body for nothing; the commit checks it again.
-            match call.head_of(call.place()?).await {
+            let place = call.place()?;
+            let still = unchanged(call, place).await?;
+            match call.head_of(place).await {
                 Ok(_) => Err(Refusal::new(StatusCode::PRECONDITION_FAILED)),
-                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(Precondition::Absent),
+                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(still),
                 Err(refusal) => Err(refusal),
             }
         }
         Some(_) => Err(Refusal::bad("If-None-Match only supports *")),
+    }
+}
+
+/// What holds as long as there is at a place what is there now, whether readers see it or, as what
+/// has expired, not.
+pub async fn unchanged(call: &Call, place: Place<'_>) -> Result<Precondition, Refusal> {
+    let client = &call.gateway.client;
+    match client.show_object(&place.account.name, place.container, place.object).await {
+        Ok(latest) if !latest.entry.marker => Ok(Precondition::Version(latest.entry.version)),
+        Ok(_) | Err(Error::NoSuchObject(_)) => Ok(Precondition::Absent),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -476,15 +500,9 @@ async fn post(call: &Call) -> Outcome {
 
 async fn delete(call: &Call, named: Named) -> Outcome {
     let place = call.place()?;
-    let asked = call.header("x-if-delete-at").map(str::parse::<u64>).transpose();
-    let asked = asked.map_err(|_| Refusal::bad("Bad X-If-Delete-At header value"))?;
+    let asked = expiry::asked(&call.headers)?;
     let container = call.container_for_write(place.account, place.container).await?;
-    let fits = |object: &Object| asked.is_none_or(|at| object.entry.delete_at == Some(at));
-    let looks = deletes_plainly(&container) || asked.is_some() && named.exactly().is_none();
-    if looks && !fits(&call.head_of(place).await?) {
-        return Err(Refusal::new(StatusCode::PRECONDITION_FAILED));
-    }
-    remove(call, &container, place, named).await
+    remove(call, &container, (place, named), asked).await
 }
 
 /// Whether a container has its objects deleted as the store does.
@@ -492,23 +510,47 @@ pub fn deletes_plainly(container: &Container) -> bool {
     State::of(container) == State::Never && Archive::of(container).is_none()
 }
 
-/// Deletes an object of a container that was looked up, as its archive and its versions have it.
+/// Deletes an object of a container that was looked up, as its archive and its versions have it;
+/// only what ends when it is `asked` to, where that is said.
 ///
 /// # Errors
-/// 404 if there is none.
-pub async fn remove(call: &Call, container: &Container, place: Place<'_>, named: Named) -> Outcome {
+/// 404 if there is none, 412 if that ends at another time.
+pub async fn remove(
+    call: &Call,
+    container: &Container,
+    (place, named): (Place<'_>, Named),
+    asked: Option<u64>,
+) -> Outcome {
     // A version that is named is that, and nothing else.
     let archive = Archive::of(container).filter(|_| named.exactly().is_none());
     if let Some(archive) = archive {
-        history::delete(call, &archive, place).await?;
+        history::delete(call, &archive, place, asked).await?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     match State::of(container) {
-        State::Never => {
-            let client = &call.gateway.client;
-            client.delete_object(&place.account.name, place.container, place.object).await?;
-            Ok(empty(StatusCode::NO_CONTENT))
-        }
-        state => current::delete(call, state, place, named).await,
+        State::Never => remove_plainly(call, place, asked).await,
+        state => current::delete(call, state, (place, named), asked).await,
     }
+}
+
+async fn remove_plainly(call: &Call, place: Place<'_>, asked: Option<u64>) -> Outcome {
+    for _ in 0..TRIES {
+        let found = call.head_of(place).await?;
+        expiry::check(asked, found.entry.delete_at)?;
+        let still = match asked {
+            Some(_) => Precondition::Version(found.entry.version),
+            None => Precondition::None,
+        };
+        let client = &call.gateway.client;
+        let delete = client.delete_object(&place.account.name, place.container, place.object);
+        match delete.precondition(still).await {
+            // It was overwritten meanwhile.
+            Err(Error::Precondition(_)) => {}
+            done => {
+                done?;
+                return Ok(empty(StatusCode::NO_CONTENT));
+            }
+        }
+    }
+    Err(Refusal::new(StatusCode::CONFLICT))
 }

@@ -186,7 +186,10 @@ impl From<Error> for Refusal {
                 tracing::warn!(%error, %status, "a request failed");
                 Self::new(status)
             }
-            false if status == StatusCode::NOT_FOUND => Self::new(status),
+            // Nor are its versions anybody's business who asked for a condition.
+            false if status == StatusCode::NOT_FOUND || error.kind() == ErrorKind::Precondition => {
+                Self::new(status)
+            }
             false => Self::says(status, error.to_string()),
         }
     }

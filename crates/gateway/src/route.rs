@@ -148,7 +148,7 @@ async fn of_target(
     }
     let Some(url) = signed else {
         return match staticweb::applies(&call) {
-            true => staticweb::answer(call).await,
+            true => Box::pin(staticweb::answer(call)).await,
             false => answer_call(call).await,
         };
     };

@@ -12,9 +12,7 @@ use crate::{
     refusal::Refusal,
     time,
 };
-use client::{
-    Container, Error, ListObjects, ListedName, Object, ObjectEntry, Properties, Stored, Version,
-};
+use client::{Container, Error, ListObjects, Object, ObjectEntry, Properties, Stored, Version};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Where a container keeps whether its versions are enabled.
@@ -153,16 +151,49 @@ pub async fn named(call: &Call, of: &Names, authority: Authority) -> Result<Name
     }
 }
 
+/// How an object is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Read {
+    /// Whether its container keeps versions.
+    pub state: State,
+    /// The version that is named.
+    pub named: Named,
+    /// Where a link led to, if there is one.
+    pub linked: Option<Linked>,
+}
+
+/// Where a link led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linked {
+    /// Into its own container.
+    Here,
+    /// Into another.
+    Elsewhere,
+}
+
+impl Linked {
+    /// From one object to another, if that is another.
+    pub fn of(from: &Names, to: &Names) -> Option<Self> {
+        let here = from.account == to.account && from.container == to.container;
+        (from != to).then_some(if here { Self::Here } else { Self::Elsewhere })
+    }
+}
+
 /// Shows the version of an object that is read, and where just that version is. Where versions were
-/// never enabled, nothing is said.
-pub fn show(call: &Call, headers: &mut HeaderMap, read: (State, Named), object: &Object) {
-    let (state, named) = read;
-    let versioned = is_versioned(object);
-    let id = id(&object.entry, versioned);
+/// never enabled, nothing is said. What is read in another container has no version here, as in
+/// Swift.
+pub fn show(call: &Call, headers: &mut HeaderMap, read: Read, object: &Object) {
+    let Read { state, named, linked } = read;
+    let versioned = is_versioned(object) && linked != Some(Linked::Elsewhere);
+    let id = match (linked, named.exactly()) {
+        (Some(_), Some(version)) => time::swift(version.0),
+        (Some(Linked::Elsewhere), None) => NULL.to_owned(),
+        (None, _) | (Some(Linked::Here), None) => id(&object.entry, versioned),
+    };
     if versioned || named != Named::Latest || state != State::Never {
         metadata::set(headers, "x-object-version-id", &id);
     }
-    if versioned && named == Named::Latest {
+    if versioned && named == Named::Latest && linked.is_none() {
         let place = format!("{}?version-id={id}", call.target.url_path());
         metadata::set(headers, "content-location", &place);
     }
@@ -187,58 +218,6 @@ pub fn check(named: Named, object: &Object) -> Result<(), Refusal> {
     }
 }
 
-/// The versions of an object that something takes the place of which is written while versions are
-/// disabled: from the one that is there now, if that has no version of its own, to the new one.
-pub struct Replaced(Option<Version>);
-
-impl Replaced {
-    /// Looks at what is there before something is written.
-    pub async fn before(call: &Call, state: State, place: Place<'_>) -> Result<Self, Refusal> {
-        if state != State::Disabled {
-            return Ok(Self(None));
-        }
-        let latest = Self::versions(call, place).limit(1).await?.items.pop();
-        Ok(Self(Some(match latest {
-            Some(ListedName::Entry(entry)) if entry.name == *place.object => {
-                let stays = entry.marker || is_of_its_own(&entry);
-                Version(entry.version.0 + u64::from(stays))
-            }
-            _ => Version(0),
-        })))
-    }
-
-    /// Removes it, and what others have written like it meanwhile, below what is written now.
-    pub async fn remove(
-        self,
-        call: &Call,
-        place: Place<'_>,
-        written: Version,
-    ) -> Result<(), Refusal> {
-        let Some(from) = self.0 else { return Ok(()) };
-        let mut next = (place.object.to_string(), Some(written));
-        loop {
-            let page = Self::versions(call, place).resume(next).limit(PAGE).await?;
-            for item in page.items {
-                let ListedName::Entry(entry) = item else { return Ok(()) };
-                if entry.name != *place.object || entry.version < from {
-                    return Ok(());
-                }
-                if !entry.marker && !is_of_its_own(&entry) {
-                    remove(call, place, entry.version).await?;
-                }
-            }
-            match page.next {
-                Some(more) => next = more,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    fn versions(call: &Call, place: Place<'_>) -> ListObjects {
-        all(call, place).properties(true)
-    }
-}
-
 /// All versions of an object, and after them what else begins with its name.
 pub fn all(call: &Call, place: Place<'_>) -> ListObjects {
     call.gateway
@@ -246,10 +225,6 @@ pub fn all(call: &Call, place: Place<'_>) -> ListObjects {
         .list_objects(&place.account.name, place.container)
         .prefix(place.object.as_str())
         .versions(true)
-}
-
-fn is_of_its_own(entry: &ObjectEntry) -> bool {
-    entry.properties.as_ref().is_some_and(is_marked)
 }
 
 /// Removes for good a version whose place was taken.

@@ -45,13 +45,12 @@ impl Services {
             container,
             incarnation: message.incarnation,
             object: message.object.parse()?,
-            mode: match (message.append, message.as_version) {
-                (false, false) => CommitMode::Create,
-                (true, false) => CommitMode::Append,
-                (false, true) => CommitMode::Version,
-                (true, true) => {
-                    return Err(Error::invalid("what is added to a version is none itself").into());
-                }
+            mode: match v1::CommitMode::try_from(message.mode) {
+                Ok(v1::CommitMode::Create) => CommitMode::Create,
+                Ok(v1::CommitMode::Append) => CommitMode::Append,
+                Ok(v1::CommitMode::Version) => CommitMode::Version,
+                Ok(v1::CommitMode::Keep) => CommitMode::Keep,
+                Err(_) => return Err(Error::invalid("the mode of the commit is not known").into()),
             },
             content,
             blob: BlobId::try_from(&message.blob[..])?,

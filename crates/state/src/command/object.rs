@@ -29,7 +29,7 @@ pub struct Commit {
     pub incarnation: u64,
     /// The object's name.
     pub object: ObjectName,
-    /// Whether it may add to a version that is there.
+    /// What it does with a live latest version.
     pub mode: CommitMode,
     /// The content id that the writer chose. It must be new in the container; of an append to a
     /// version that is there, it must be that version's.
@@ -68,6 +68,9 @@ pub enum CommitMode {
     Append,
     /// Makes a new version above it, and nothing where versions are not kept.
     Version,
+    /// Makes a new version above it, which stays also where versions are not kept, until it is
+    /// deleted by its version.
+    Keep,
 }
 
 /// An extent of a commit.

@@ -77,7 +77,7 @@ fn create(
     check_content(cx, id, &content)?;
     let bytes_before = container.bytes;
     let version = next_version(cx, latest);
-    if container.versioning == Versioning::Suspended {
+    if container.versioning == Versioning::Suspended && command.mode != CommitMode::Keep {
         // What is behind the latest version is of a time when versions were kept: it stays.
         if let Some(latest) = head::latest(&cx.txn, id, name)? {
             let object = remove::Object { container: id, name };

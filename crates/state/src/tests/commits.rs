@@ -250,6 +250,31 @@ fn what_is_to_be_a_version_replaces_nothing() {
 }
 
 #[test]
+fn what_keeps_what_is_there_is_a_version_above_it_everywhere() {
+    for (versioning, left) in [(Versioning::Suspended, 2), (Versioning::Unlimited, 3)] {
+        let (mut machine, c) = Machine::with_container(versioning);
+        let first = machine.put(&c, "o", 10);
+        let commit = machine.commit(&c, "o", 20);
+        let answer = machine.ok(run(Commit { mode: CommitMode::Keep, ..commit }));
+        let second = committed(answer).0;
+        assert_eq!(machine.versions(&c, "o"), [(second, false), (first, false)]);
+        let container = read::show_container(&machine.memory, &c).unwrap();
+        let counted = (container.objects, container.bytes, container.live_objects);
+        assert_eq!((counted, container.live_bytes), ((2, 30, 1), 20));
+        // What is deleted does not show what it kept.
+        machine.ok(super::harness::delete(&c, "o", None));
+        let versions = machine.versions(&c, "o");
+        assert_eq!((versions.len(), versions[0].1), (left, true));
+        assert_eq!(versions.last(), Some(&(first, false)));
+    }
+    let (mut machine, c) = Machine::with_container(Versioning::Disabled);
+    machine.put(&c, "o", 10);
+    let commit = machine.commit(&c, "o", 20);
+    let error = machine.refused(run(Commit { mode: CommitMode::Keep, ..commit }));
+    assert_eq!(error.kind, ErrorKind::AlreadyExists);
+}
+
+#[test]
 fn versions_follow_log_time_in_steps_and_never_repeat() {
     let (mut machine, c) = Machine::with_container(Versioning::Suspended);
     let first = machine.put(&c, "o", 1);

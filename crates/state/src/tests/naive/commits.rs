@@ -140,7 +140,7 @@ impl Naive {
 
     fn create(&mut self, command: &Commit, container: &Container, extents: &[Extent]) {
         let version = self.next_version();
-        if container.versioning == Versioning::Suspended {
+        if container.versioning == Versioning::Suspended && command.mode != CommitMode::Keep {
             self.remove_latest(&command.container, &command.object);
         }
         let stored = Stored {

@@ -98,6 +98,7 @@ impl Run {
         commit.mode = match step.picks[4] % 9 {
             0 | 3 | 6 => CommitMode::Append,
             1 => CommitMode::Version,
+            2 => CommitMode::Keep,
             _ => CommitMode::Create,
         };
         commit.delete_at = self.delete_at(step.picks[1]);
