@@ -1,6 +1,7 @@
 """Versions while several write and delete at once, and what must not be done to them at all."""
 
 import concurrent.futures
+import time
 
 import pytest
 import requests
@@ -185,8 +186,12 @@ def test_a_history_has_all_that_was_deleted(crowd, conn, made):
     race(crowd, writes, deletes, deletes)
     kept = {read(conn, archive, name) for name in listed(conn, archive)} | {read(conn, container, "o")}
     assert kept >= set(stored)
-    conn.delete_object(container, "o") if read(conn, container, "o") is not None else None
-    assert read(conn, container, "o") is None and listed(conn, container) == []
+    put(conn, container, "o", b"last")
+    conn.delete_object(container, "o")
+    assert read(conn, container, "o") is None
+    # Nothing is left where it was, nor a sign of it.
+    assert versions(conn, container) == listed(conn, container) == []
+    assert conn.head_container(container)["x-container-bytes-used"] == "0"
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Versions-Enabled": "true"}, "suspended", "X-Versions-Location"])
@@ -201,6 +206,80 @@ def test_what_is_stored_meanwhile_is_not_deleted_for_another_end(crowd, conn, ma
         race(crowd, lambda c: put(c, container, name, b"stays"),
              lambda c: refused(c.delete_object, container, name, headers={"X-If-Delete-At": "9000000000"}))
         assert read(conn, container, name) == b"stays"
+
+
+def slow(conn, container, name, meanwhile, **headers):
+    """Stores an object, and does something when most of it is sent: more than waits between client and server."""
+    most = b"slow " * (4 << 20)
+
+    def content():
+        yield most
+        meanwhile()
+        yield b"and steady"
+
+    put(conn, container, name, content(), **headers)
+    return most + b"and steady"
+
+
+@pytest.mark.parametrize("header", ["X-Versions-Location", "X-History-Location"])
+@pytest.mark.parametrize("name", ["o", "n" * 1010])
+def test_what_is_overwritten_during_an_upload_needs_no_archive(crowd, conn, header, name):
+    container = unique("kept")
+    conn.put_container(container, headers={header: unique("nowhere")})
+    data = slow(crowd[0], container, name, lambda: put(conn, container, name, b"quick"))
+    assert read(conn, container, name) == data
+    assert conn.head_container(container)["x-container-bytes-used"] == str(len(data))
+    # What is there now does.
+    assert refused(put, conn, container, name, b"later") == 412
+    conn.post_container(container, {header.replace("X-", "X-Remove-"): "x"})
+    conn.delete_object(container, name)
+    conn.delete_container(container)
+
+
+def test_what_is_deleted_during_an_upload_was_deleted(crowd, conn, made):
+    archive = made()
+    container = made({"X-Versions-Location": archive})
+    put(conn, container, "o", b"first")
+    put(conn, container, "o", b"second")
+
+    def delete_and_look():
+        conn.delete_object(container, "o")
+        assert read(conn, container, "o") == b"first" and listed(conn, archive) == []
+
+    data = slow(crowd[0], container, "o", delete_and_look)
+    assert read(conn, container, "o") == data
+    assert [read(conn, archive, name) for name in listed(conn, archive)] == [b"first"]
+    conn.delete_object(container, "o")
+    assert read(conn, container, "o") == b"first" and listed(conn, archive) == []
+
+
+def test_versions_that_are_enabled_during_an_upload_are_kept(crowd, conn, made):
+    container = made({"X-Versions-Enabled": "true"})
+    conn.post_container(container, {"X-Versions-Enabled": "false"})
+    put(conn, container, "o", b"null")
+
+    def enable():
+        conn.post_container(container, {"X-Versions-Enabled": "true"})
+        put(conn, container, "o", b"second")
+
+    slow(crowd[0], container, "o", enable)
+    contents = {read(conn, container, "o", version) for _, version, is_latest, _ in versions(conn, container)
+                if not is_latest}
+    assert contents == {b"null", b"second"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Versions-Enabled": "true"}])
+def test_what_expires_during_an_upload_is_nothing(crowd, conn, made, headers):
+    container = made(headers)
+    put(conn, container, "o", b"1", **{"X-Delete-After": "1"})
+
+    def over():
+        assert read(conn, container, "o") is None
+
+    eventually(over)
+    # It is cleared away meanwhile, or is not.
+    data = slow(crowd[0], container, "o", lambda: time.sleep(3), **{"If-None-Match": "*"})
+    assert read(conn, container, "o") == data
 
 
 def test_what_is_to_end_is_stored_whatever_happens_to_it(crowd, conn, container):

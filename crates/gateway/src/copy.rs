@@ -211,7 +211,7 @@ async fn store(call: &Call, into: &Container, copied: Copied<'_>) -> Outcome {
         }
         match link.await {
             Ok(linked) => {
-                replaced.remove(call, place, linked.version).await?;
+                replaced.remove(call, place, linked.version).await;
                 if ends.is_some() {
                     current::expire(call, place, linked.version, ends).await?;
                 }

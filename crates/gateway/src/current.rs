@@ -13,7 +13,9 @@ use crate::{
     object::{self, Place},
     refusal::{Outcome, Refusal},
     time,
-    versions::{self, NULL, Named, PAGE, State, VERSIONED, id, is_versioned, mark, remove},
+    versions::{
+        NULL, Named, Next, PAGE, State, VERSIONED, all, id, is_versioned, mark, page, remove,
+    },
 };
 use client::{ContainerName, Error, ListedName, Object, ObjectEntry, Precondition, Version};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -246,32 +248,6 @@ pub async fn is_any_seen(call: &Call, container: &ContainerName) -> Result<bool,
     }
 }
 
-/// Where a listing goes on.
-type Next = (String, Option<Version>);
-
-/// All versions of an object, those that clients do not see too, page by page.
-async fn page(
-    call: &Call,
-    place: Place<'_>,
-    next: Option<Next>,
-) -> Result<(Vec<ObjectEntry>, Option<Next>), Refusal> {
-    let mut list = versions::all(call, place).limit(PAGE);
-    if let Some(next) = next {
-        list = list.resume(next);
-    }
-    let page = list.await?;
-    let mut others = false;
-    let of_it = page.items.into_iter().filter_map(|item| match item {
-        ListedName::Entry(entry) if entry.name == *place.object => Some(entry),
-        _ => {
-            others = true;
-            None
-        }
-    });
-    let entries = of_it.collect();
-    Ok((entries, page.next.filter(|_| !others)))
-}
-
 /// What there is of an object beside one version, and beside what makes that current.
 #[derive(Default)]
 struct Others {
@@ -287,7 +263,7 @@ struct Others {
 async fn others(call: &Call, place: Place<'_>, but: Version) -> Result<Others, Refusal> {
     let (mut others, mut next, mut is_first) = (Others::default(), None, true);
     loop {
-        let (entries, more) = page(call, place, next).await?;
+        let (entries, more) = page(all(call, place), next, place).await?;
         for entry in entries {
             if entry.version == but || pointed(&entry) == Some(but) {
                 continue;
@@ -318,7 +294,7 @@ async fn remove_pointers(
 ) -> Result<(), Refusal> {
     let mut next = None;
     loop {
-        let (entries, more) = page(call, place, next).await?;
+        let (entries, more) = page(all(call, place), next, place).await?;
         let at_the_end = entries.last().is_none_or(|entry| entry.version <= to);
         for entry in entries.into_iter().filter(|entry| pointed(entry) == Some(to)) {
             if entry.latest && hides {
@@ -433,11 +409,7 @@ async fn try_to_delete(
     let headers = response.headers_mut();
     let latest = latest(call, place).await?;
     let pointer = latest.as_ref().filter(|latest| pointed(&latest.entry).is_some());
-    let current = match call.head_of(place).await {
-        Ok(object) => Some(object),
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => None,
-        Err(refusal) => return Err(refusal),
-    };
+    let current = call.there(place).await?;
     if let Named::Exactly(version) = named {
         let target = client.show_object(account, container, object).version(version).await?;
         if !is_seen(&target.entry) {

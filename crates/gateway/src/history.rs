@@ -9,9 +9,10 @@ use crate::{
     call::Call,
     expiry,
     metadata::{self, Changes},
-    object::{self, Place},
+    object::Place,
     path::{container_name, escape, unescape},
     refusal::Refusal,
+    replaced::archive_below,
     time,
     versions::{self, DELETED, State},
 };
@@ -127,7 +128,7 @@ impl Archive {
         place: Place<'_>,
     ) -> Result<Option<Version>, Refusal> {
         for _ in 0..TRIES {
-            let Some(object) = there(call, place).await? else { return Ok(None) };
+            let Some(object) = call.there(place).await? else { return Ok(None) };
             match self.save(call, place, &object.entry).await {
                 Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
                 saved => return saved.map(|()| Some(object.entry.version)),
@@ -164,15 +165,6 @@ impl Archive {
     }
 }
 
-/// What is there for readers.
-async fn there(call: &Call, place: Place<'_>) -> Result<Option<Object>, Refusal> {
-    match call.head_of(place).await {
-        Ok(object) => Ok(Some(object)),
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
-        Err(refusal) => Err(refusal),
-    }
-}
-
 fn no_archive() -> Refusal {
     Refusal::new(StatusCode::PRECONDITION_FAILED)
 }
@@ -181,19 +173,23 @@ fn no_archive() -> Refusal {
 /// ends when it is `asked` to, where that is said.
 pub async fn delete(
     call: &Call,
+    container: &Container,
     archive: &Archive,
     place: Place<'_>,
     asked: Option<u64>,
 ) -> Result<(), Refusal> {
     for _ in 0..TRIES {
-        let still = object::unchanged(call, place).await?;
-        let found = there(call, place).await?;
+        let found = call.there(place).await?;
         if let Some(found) = &found {
             expiry::check(asked, found.entry.delete_at)?;
+            if !container.versioning.keeps_versions() {
+                // What others have overwritten just now must not show when it is gone.
+                archive_below(call, archive, place, (found.entry.version, None)).await?;
+            }
         }
         let done = match archive.mode {
-            Mode::History => move_away(call, archive, place, (found, still)).await?,
-            Mode::Stack => bring_back(call, archive, place, (found, still)).await?,
+            Mode::History => move_away(call, archive, place, found).await?,
+            Mode::Stack => bring_back(call, archive, place, found).await?,
         };
         if done {
             return Ok(());
@@ -202,15 +198,12 @@ pub async fn delete(
     Err(Refusal::new(StatusCode::CONFLICT))
 }
 
-/// What is there for readers, and what holds as long as it is.
-type Present = (Option<Object>, Precondition);
-
 /// Archives what is deleted, and leaves a mark behind it; whether that was still there.
 async fn move_away(
     call: &Call,
     archive: &Archive,
     place: Place<'_>,
-    (found, still): Present,
+    found: Option<Object>,
 ) -> Result<bool, Refusal> {
     let client = &call.gateway.client;
     let account = &place.account.name;
@@ -230,17 +223,10 @@ async fn move_away(
         Err(Error::NoSuchContainer(_)) => return Err(no_archive()),
         marked => marked?,
     };
-    if found.is_none() {
-        return Err(Refusal::not_found());
-    }
-    match client.delete_object(account, place.container, place.object).precondition(still).await {
-        Ok(_) => Ok(true),
-        Err(Error::Precondition(_)) => {
-            remove(call, archive, place, &name).await?;
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
-    }
+    // What is stored meanwhile is stored after it was deleted.
+    let found = found.ok_or_else(Refusal::not_found)?;
+    versions::remove(call, place, found.entry.version).await?;
+    Ok(true)
 }
 
 /// Puts what was before in the place of what is deleted, if there was anything; whether that was
@@ -249,10 +235,14 @@ async fn bring_back(
     call: &Call,
     archive: &Archive,
     place: Place<'_>,
-    (found, still): Present,
+    found: Option<Object>,
 ) -> Result<bool, Refusal> {
     let client = &call.gateway.client;
     let account = &place.account.name;
+    let still = match &found {
+        Some(found) => Precondition::Version(found.entry.version),
+        None => Precondition::Absent,
+    };
     let list = client
         .list_objects(account, &archive.container)
         .prefix(prefix(place.object))
@@ -266,16 +256,19 @@ async fn bring_back(
         ListedName::Entry(entry) => Some(entry),
         ListedName::Prefix(_) => None,
     });
-    let mut unmarked = false;
+    // Who is about to overwrite it has archived it already.
+    let itself = found.as_ref().map(|found| archived_name(place.object, found.entry.version.0));
+    let itself = itself.and_then(Result::ok);
+    let (mut archived, mut unmarked, mut restored) = (None, false, false);
     for entry in entries {
+        if itself.as_ref() == Some(&entry.name) {
+            archived = Some(entry.name);
+            continue;
+        }
         if entry.mime_type == DELETED {
-            // Before what is there now there was nothing.
-            if found.is_some() {
+            // Before what is there now there was nothing; and one deletion is undone, not two.
+            if found.is_some() || unmarked {
                 break;
-            }
-            // One deletion is undone, not two.
-            if unmarked {
-                return Ok(true);
             }
             remove(call, archive, place, &entry.name).await?;
             unmarked = true;
@@ -283,38 +276,42 @@ async fn bring_back(
         }
         let kept =
             Place { container: &archive.container, object: &entry.name, version: None, ..place };
-        let Some(before) = there(call, kept).await? else { continue };
+        let Some(before) = call.there(kept).await? else { continue };
         let mut properties = before.properties;
         versions::mark(State::Never, &mut properties);
-        let restored = client
+        let link = client
             .link_object(account, &archive.container, &entry.name)
             .version(before.entry.version)
             .to(account, place.container, place.object)
             .precondition(still.clone())
             .replace_properties(properties)
-            .delete_at(before.entry.delete_at)
-            .await;
-        match restored {
+            .delete_at(before.entry.delete_at);
+        match link.await {
             // Somebody else brought it back.
             Err(Error::NoSuchObject(_)) => continue,
             Err(Error::Precondition(_)) => return Ok(false),
-            restored => restored?,
+            linked => linked?,
         };
         remove(call, archive, place, &entry.name).await?;
-        return Ok(true);
+        restored = true;
+        break;
     }
-    if unmarked {
-        return Ok(true);
+    if !restored && !unmarked {
+        if found.is_none() {
+            return Err(Refusal::not_found());
+        }
+        let delete = client.delete_object(account, place.container, place.object);
+        match delete.precondition(still).await {
+            Err(Error::Precondition(_)) => return Ok(false),
+            deleted => deleted?,
+        };
     }
-    if found.is_none() {
-        return Err(Refusal::not_found());
+    if let Some(archived) = archived {
+        remove(call, archive, place, &archived).await?;
     }
-    match client.delete_object(account, place.container, place.object).precondition(still).await {
-        Ok(_) => Ok(true),
-        Err(Error::Precondition(_)) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    Ok(true)
 }
+
 async fn remove(
     call: &Call,
     archive: &Archive,

@@ -128,6 +128,15 @@ impl Call {
         self.gateway.head_of(place).await
     }
 
+    /// What is there for readers, if anything is.
+    pub async fn there(&self, place: Place<'_>) -> Result<Option<Object>, Refusal> {
+        match self.head_of(place).await {
+            Ok(object) => Ok(Some(object)),
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// The container that a path names, for writing into it. Where versions are disabled, things go
     /// for good: whether they still are is not taken from memory.
     pub async fn container_for_write(
@@ -398,7 +407,7 @@ pub async fn store(
         put = put.expect_etag(etag);
     }
     let stored = put.await?;
-    replaced.remove(call, place, stored.version).await?;
+    replaced.remove(call, place, stored.version).await;
     if ends.is_some() {
         current::expire(call, place, stored.version, ends).await?;
     }
@@ -416,26 +425,12 @@ pub async fn precondition(call: &Call) -> Result<Precondition, Refusal> {
         None | Some(b"") => Ok(Precondition::None),
         Some(b"*") => {
             // So that nobody sends a large body for nothing; the commit checks it again.
-            let place = call.place()?;
-            let still = unchanged(call, place).await?;
-            match call.head_of(place).await {
-                Ok(_) => Err(Refusal::new(StatusCode::PRECONDITION_FAILED)),
-                Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(still),
-                Err(refusal) => Err(refusal),
+            match call.there(call.place()?).await? {
+                Some(_) => Err(Refusal::new(StatusCode::PRECONDITION_FAILED)),
+                None => Ok(Precondition::Absent),
             }
         }
         Some(_) => Err(Refusal::bad("If-None-Match only supports *")),
-    }
-}
-
-/// What holds as long as there is at a place what is there now, whether readers see it or, as what
-/// has expired, not.
-pub async fn unchanged(call: &Call, place: Place<'_>) -> Result<Precondition, Refusal> {
-    let client = &call.gateway.client;
-    match client.show_object(&place.account.name, place.container, place.object).await {
-        Ok(latest) if !latest.entry.marker => Ok(Precondition::Version(latest.entry.version)),
-        Ok(_) | Err(Error::NoSuchObject(_)) => Ok(Precondition::Absent),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -524,7 +519,7 @@ pub async fn remove(
     // A version that is named is that, and nothing else.
     let archive = Archive::of(container).filter(|_| named.exactly().is_none());
     if let Some(archive) = archive {
-        history::delete(call, &archive, place, asked).await?;
+        history::delete(call, container, &archive, place, asked).await?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     match State::of(container) {

@@ -10,18 +10,19 @@ use crate::{
     object::Place,
     refusal::Refusal,
     time,
-    versions::{self, PAGE, State},
+    versions::{self, State},
 };
-use client::{Container, Error, ListedName, ObjectEntry, Version};
+use client::{Container, Error, Version};
 use http::StatusCode;
 
 /// What something takes the place of that is about to be stored.
-pub struct Replaced {
-    archive: Option<Archive>,
-    /// The oldest version that goes, if any does; above it all do.
-    from: Option<Version>,
-    /// The version that is archived already.
-    archived: Option<Version>,
+pub enum Replaced {
+    /// Nothing that would have to go.
+    Nothing,
+    /// What has no version of its own, from here on.
+    Null(Version),
+    /// Whatever there is: into the archive, but for the version that is there already.
+    Archived(Archive, Option<Version>),
 }
 
 impl Replaced {
@@ -34,70 +35,35 @@ impl Replaced {
         container: &Container,
         place: Place<'_>,
     ) -> Result<Self, Refusal> {
-        let archive = Archive::of(container);
-        let goes = match State::of(container) {
-            State::Never => archive.is_some() && !container.versioning.keeps_versions(),
-            State::Enabled => false,
-            State::Disabled => true,
-        };
-        let from = if goes { Some(oldest(call, place).await?) } else { None };
-        let archived = match &archive {
-            Some(archive) => archive.save_latest(call, place).await?,
-            None => None,
-        };
-        Ok(Self { archive, from, archived })
+        if State::of(container) == State::Disabled {
+            return Ok(Self::Null(oldest(call, place).await?));
+        }
+        let Some(archive) = Archive::of(container) else { return Ok(Self::Nothing) };
+        let archived = archive.save_latest(call, place).await?;
+        Ok(match container.versioning.keeps_versions() {
+            true => Self::Nothing,
+            false => Self::Archived(archive, archived),
+        })
     }
 
     /// Whether what is there must be there still when the new content is stored.
     pub fn stays(&self) -> bool {
-        self.from.is_some() && self.archive.is_some()
+        matches!(self, Self::Archived(..))
     }
 
     /// Removes what was there, and what others have written meanwhile, below what is written now.
-    pub async fn remove(
-        self,
-        call: &Call,
-        place: Place<'_>,
-        written: Version,
-    ) -> Result<(), Refusal> {
-        let Some(from) = self.from else { return Ok(()) };
-        let mut next = (place.object.to_string(), Some(written));
-        loop {
-            let list = versions::all(call, place).properties(true);
-            let page = list.resume(next).limit(PAGE).await?;
-            for item in page.items {
-                let ListedName::Entry(entry) = item else { return Ok(()) };
-                if entry.name != *place.object || entry.version < from {
-                    return Ok(());
-                }
-                if entry.marker || is_of_its_own(&entry) {
-                    continue;
-                }
-                self.archive(call, place, &entry).await?;
-                versions::remove(call, place, entry.version).await?;
+    /// That is done, whatever becomes of this: what is left is older versions that nobody sees.
+    pub async fn remove(self, call: &Call, place: Place<'_>, written: Version) {
+        let done = match self {
+            Self::Nothing => return,
+            Self::Null(from) => remove_null(call, place, written, from).await,
+            Self::Archived(archive, archived) => {
+                archive_below(call, &archive, place, (written, archived)).await
             }
-            match page.next {
-                Some(more) => next = more,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    async fn archive(
-        &self,
-        call: &Call,
-        place: Place<'_>,
-        entry: &ObjectEntry,
-    ) -> Result<(), Refusal> {
-        let Some(archive) = &self.archive else { return Ok(()) };
-        let over = entry.delete_at.is_some_and(|at| at <= time::now_seconds());
-        if over || self.archived == Some(entry.version) {
-            return Ok(());
-        }
-        match archive.save(call, place, entry).await {
-            // Somebody else archived and removed it.
-            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(()),
-            saved => saved,
+        };
+        if let Err(refusal) = done {
+            let (status, path) = (refusal.status, call.target.url_path());
+            tracing::warn!(%status, path, "what was overwritten is left as an older version");
         }
     }
 }
@@ -115,6 +81,60 @@ async fn oldest(call: &Call, place: Place<'_>) -> Result<Version, Refusal> {
     }
 }
 
-fn is_of_its_own(entry: &ObjectEntry) -> bool {
-    entry.properties.as_ref().is_some_and(versions::is_marked)
+/// Removes what has no version of its own below a version, down to another.
+async fn remove_null(
+    call: &Call,
+    place: Place<'_>,
+    below: Version,
+    from: Version,
+) -> Result<(), Refusal> {
+    let now = call.gateway.container_now(&place.account.name, place.container).await?;
+    if now.is_none_or(|now| State::of(&now) != State::Disabled) {
+        // It was written while they are enabled by now: it stays.
+        return Ok(());
+    }
+    let mut next = Some((place.object.to_string(), Some(below)));
+    while next.is_some() {
+        let list = versions::all(call, place).properties(true);
+        let (entries, more) = versions::page(list, next, place).await?;
+        for entry in entries {
+            if entry.version < from {
+                return Ok(());
+            }
+            if !entry.marker && !entry.properties.as_ref().is_some_and(versions::is_marked) {
+                versions::remove(call, place, entry.version).await?;
+            }
+        }
+        next = more;
+    }
+    Ok(())
+}
+
+/// Archives and removes all that is below a version where no versions are kept: what was
+/// overwritten, and is not in its archive yet.
+pub async fn archive_below(
+    call: &Call,
+    archive: &Archive,
+    place: Place<'_>,
+    (below, archived): (Version, Option<Version>),
+) -> Result<(), Refusal> {
+    let mut next = Some((place.object.to_string(), Some(below)));
+    while next.is_some() {
+        let (entries, more) = versions::page(versions::all(call, place), next, place).await?;
+        for entry in entries {
+            let over = entry.delete_at.is_some_and(|at| at <= time::now_seconds());
+            if !entry.marker && !over && archived != Some(entry.version) {
+                match archive.save(call, place, &entry).await {
+                    // Somebody else archived and removed it.
+                    Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
+                    // There is no archive for it.
+                    Err(refusal) if refusal.status == StatusCode::PRECONDITION_FAILED => {}
+                    saved => saved?,
+                }
+            }
+            versions::remove(call, place, entry.version).await?;
+        }
+        next = more;
+    }
+    Ok(())
 }

@@ -12,7 +12,9 @@ use crate::{
     refusal::Refusal,
     time,
 };
-use client::{Container, Error, ListObjects, Object, ObjectEntry, Properties, Stored, Version};
+use client::{
+    Container, Error, ListObjects, ListedName, Object, ObjectEntry, Properties, Stored, Version,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Where a container keeps whether its versions are enabled.
@@ -225,6 +227,32 @@ pub fn all(call: &Call, place: Place<'_>) -> ListObjects {
         .list_objects(&place.account.name, place.container)
         .prefix(place.object.as_str())
         .versions(true)
+}
+
+/// Where a listing goes on.
+pub type Next = (String, Option<Version>);
+
+/// A page of `all` versions of an object, those that clients do not see too.
+pub async fn page(
+    all: ListObjects,
+    next: Option<Next>,
+    place: Place<'_>,
+) -> Result<(Vec<ObjectEntry>, Option<Next>), Refusal> {
+    let list = match next {
+        Some(next) => all.resume(next),
+        None => all,
+    };
+    let page = list.limit(PAGE).await?;
+    let mut others = false;
+    let of_it = page.items.into_iter().filter_map(|item| match item {
+        ListedName::Entry(entry) if entry.name == *place.object => Some(entry),
+        _ => {
+            others = true;
+            None
+        }
+    });
+    let entries = of_it.collect();
+    Ok((entries, page.next.filter(|_| !others)))
 }
 
 /// Removes for good a version whose place was taken.

@@ -280,7 +280,7 @@ pub enum Precondition {
     /// Nothing.
     #[default]
     None,
-    /// No live object has the name.
+    /// No live object has the name; one that is to go by now is none.
     Absent,
     /// The latest version is this one.
     Version(Version),

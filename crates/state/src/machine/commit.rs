@@ -50,7 +50,7 @@ pub(super) fn commit(cx: &mut Context, command: &Commit) -> Result<Answer, Failu
         return Err(Error::new(ErrorKind::Conflict, Subject::Container, message).into());
     }
     let latest = head::latest(&cx.txn, &command.container, &command.object)?;
-    precondition::check(&command.precondition, &command.object, latest.as_ref())?;
+    precondition::check(&command.precondition, &command.object, latest.as_ref(), cx.now())?;
     let version = latest.as_ref().map(|(version, _)| *version);
     match (command.mode, latest.filter(|(_, head)| !head.is_marker())) {
         (CommitMode::Append, Some(live)) => append(cx, command, container, live, &added),

@@ -26,7 +26,7 @@ pub(super) fn delete(cx: &mut Context, command: &DeleteObject) -> Result<Answer,
     let object = Object { container: &command.container, name: &command.object };
     let mut container = containers::writable(&cx.txn, object.container, cx.now())?;
     let latest = head::latest(&cx.txn, object.container, object.name)?;
-    precondition::check(&command.precondition, object.name, latest.as_ref())?;
+    precondition::check(&command.precondition, object.name, latest.as_ref(), cx.now())?;
     let missing = || missing_object(object.name, command.version);
     let answer = match command.version {
         Some(version) => {
@@ -161,7 +161,7 @@ fn found(
     condition: &Precondition,
 ) -> Result<Versioned, Failure> {
     let latest = head::latest(&cx.txn, id, name)?;
-    precondition::check(condition, name, latest.as_ref())?;
+    precondition::check(condition, name, latest.as_ref(), cx.now())?;
     live(cx, id, name, version)
 }
 

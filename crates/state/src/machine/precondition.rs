@@ -3,17 +3,20 @@
 use crate::kv::head::Versioned;
 use model::{Error, ErrorKind, ObjectName, Precondition, Subject, Version};
 
-/// Refuses what the latest version does not meet.
+/// Refuses what the latest version does not meet at a time, in microseconds since 1970.
 pub(super) fn check(
     condition: &Precondition,
     name: &ObjectName,
     latest: Option<&Versioned>,
+    now: u64,
 ) -> Result<(), Error> {
     let live = latest.filter(|(_, head)| !head.is_marker());
     let etag = |(version, head): &Versioned| head.entry(name.clone(), *version, true).etag();
     let met = match condition {
         Precondition::None => true,
-        Precondition::Absent => live.is_none(),
+        Precondition::Absent => live.is_none_or(|(_, head)| {
+            head.delete_at.is_some_and(|at| at.saturating_mul(1_000_000) <= now)
+        }),
         Precondition::Version(wanted) => latest.is_some_and(|(version, _)| version == wanted),
         Precondition::Etag(wanted) => {
             live.and_then(etag).is_some_and(|etag| etag.eq_ignore_ascii_case(wanted))

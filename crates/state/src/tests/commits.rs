@@ -192,6 +192,25 @@ fn preconditions_are_about_the_latest_version() {
 }
 
 #[test]
+fn what_is_to_go_by_now_is_absent() {
+    let (mut machine, c) = Machine::with_container(Versioning::Suspended);
+    let absent = |machine: &mut Machine| {
+        let mut commit = machine.commit(&c, "o", 10);
+        commit.precondition = Precondition::Absent;
+        run(commit)
+    };
+    let mut commit = machine.commit(&c, "o", 10);
+    commit.delete_at = Some(machine.time / 1_000_000 + 5);
+    machine.ok(run(commit));
+    let too_soon = absent(&mut machine);
+    assert_eq!(machine.refused_as(too_soon), ErrorKind::Precondition);
+    machine.time += 5_000_000;
+    let over = absent(&mut machine);
+    let second = committed(machine.ok(over)).0;
+    assert_eq!(machine.versions(&c, "o"), [(second, false)]);
+}
+
+#[test]
 fn disabled_refuses_to_overwrite() {
     let (mut machine, c) = Machine::with_container(Versioning::Disabled);
     machine.put(&c, "o", 10);

@@ -397,7 +397,7 @@ impl Naive {
         condition: &Precondition,
     ) -> Result<&mut Stored, ErrorKind> {
         let latest = self.latest(id, name)?;
-        check(condition, latest.as_ref())?;
+        check(condition, latest.as_ref(), self.time)?;
         let wanted = version.or(latest.map(|v| v.version)).ok_or(ErrorKind::NotFound)?;
         let found = self.container(id)?.find(name, wanted);
         found.filter(|v| !v.is_marker()).ok_or(ErrorKind::NotFound)
@@ -432,11 +432,13 @@ fn committed(stored: &Stored, extents: &[Extent]) -> Answer {
     }
 }
 
-fn check(condition: &Precondition, latest: Option<&Stored>) -> Result<(), ErrorKind> {
+fn check(condition: &Precondition, latest: Option<&Stored>, now: u64) -> Result<(), ErrorKind> {
     let live = latest.filter(|v| !v.is_marker());
     let met = match condition {
         Precondition::None => true,
-        Precondition::Absent => live.is_none(),
+        Precondition::Absent => {
+            live.and_then(|v| v.delete_at).map_or(live.is_none(), |at| at * 1_000_000 <= now)
+        }
         Precondition::Version(version) => latest.is_some_and(|v| v.version == *version),
         Precondition::Etag(tag) => {
             live.and_then(|v| v.hash).is_some_and(|hash| hash.to_string() == *tag)

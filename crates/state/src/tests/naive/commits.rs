@@ -115,7 +115,7 @@ impl Naive {
             return Err(ErrorKind::Conflict);
         }
         let latest = self.latest(&command.container, &command.object)?;
-        check(&command.precondition, latest.as_ref())?;
+        check(&command.precondition, latest.as_ref(), self.time)?;
         let live = latest.filter(|v| !v.is_marker());
         if let (CommitMode::Append, Some(live)) = (command.mode, &live) {
             self.append(command, live, &extents)?;

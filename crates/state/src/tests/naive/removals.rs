@@ -11,7 +11,7 @@ impl Naive {
         let (id, name) = (&command.container, &command.object);
         self.writable(id)?;
         let latest = self.latest(id, name)?;
-        check(&command.precondition, latest.as_ref())?;
+        check(&command.precondition, latest.as_ref(), self.time)?;
         let keeps = self.container(id)?.versioning.keeps_versions();
         if latest.is_none() && (command.version.is_some() || !keeps || command.missing.is_none()) {
             return Err(ErrorKind::NotFound);
