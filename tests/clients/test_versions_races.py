@@ -236,6 +236,17 @@ def test_what_is_overwritten_during_an_upload_needs_no_archive(crowd, conn, head
     conn.delete_container(container)
 
 
+@pytest.mark.parametrize("header", ["X-Versions-Location", "X-History-Location"])
+def test_what_is_changed_during_an_upload_is_archived_as_it_was_at_last(crowd, conn, made, header):
+    archive = made()
+    container = made({header: archive})
+    put(conn, container, "o", b"precious", **{"X-Delete-At": "9000000000"})
+    slow(crowd[0], container, "o", lambda: conn.post_object(container, "o", {"X-Object-Meta-K": "new"}))
+    [name] = listed(conn, archive)
+    headers, data = conn.get_object(archive, name)
+    assert (data, headers["x-object-meta-k"]) == (b"precious", "new") and "x-delete-at" not in headers
+
+
 def test_what_is_deleted_during_an_upload_was_deleted(crowd, conn, made):
     archive = made()
     container = made({"X-Versions-Location": archive})

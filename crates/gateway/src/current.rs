@@ -167,7 +167,7 @@ pub async fn restore(call: &mut Call, version: Version) -> Outcome {
 }
 
 /// The latest version in the store.
-async fn latest(call: &Call, place: Place<'_>) -> Result<Option<Object>, Refusal> {
+pub async fn latest(call: &Call, place: Place<'_>) -> Result<Option<Object>, Refusal> {
     let client = &call.gateway.client;
     match client.show_object(&place.account.name, place.container, place.object).await {
         Ok(object) => Ok(Some(object)),

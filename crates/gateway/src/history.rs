@@ -7,7 +7,7 @@
 
 use crate::{
     call::Call,
-    expiry,
+    current, expiry,
     metadata::{self, Changes},
     object::Place,
     path::{container_name, escape, unescape},
@@ -18,7 +18,6 @@ use crate::{
 };
 use client::{
     Container, ContainerName, Error, ListedName, Object, ObjectEntry, ObjectName, Precondition,
-    Version,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -118,7 +117,7 @@ fn archived_name(object: &ObjectName, micros: u64) -> Result<ObjectName, Refusal
 const TRIES: u32 = 16;
 
 impl Archive {
-    /// Archives what is there, if there is anything; its version.
+    /// Archives what is there, if there is anything; what that was.
     ///
     /// # Errors
     /// 412 if the archive is not there.
@@ -126,12 +125,12 @@ impl Archive {
         &self,
         call: &Call,
         place: Place<'_>,
-    ) -> Result<Option<Version>, Refusal> {
+    ) -> Result<Option<ObjectEntry>, Refusal> {
         for _ in 0..TRIES {
             let Some(object) = call.there(place).await? else { return Ok(None) };
             match self.save(call, place, &object.entry).await {
                 Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
-                saved => return saved.map(|()| Some(object.entry.version)),
+                saved => return saved.map(|()| Some(object.entry)),
             }
         }
         Err(Refusal::new(StatusCode::CONFLICT))
@@ -180,12 +179,16 @@ pub async fn delete(
 ) -> Result<(), Refusal> {
     for _ in 0..TRIES {
         let found = call.there(place).await?;
-        if let Some(found) = &found {
-            expiry::check(asked, found.entry.delete_at)?;
-            if !container.versioning.keeps_versions() {
-                // What others have overwritten just now must not show when it is gone.
-                archive_below(call, archive, place, (found.entry.version, None)).await?;
+        let top = match &found {
+            Some(found) => {
+                expiry::check(asked, found.entry.delete_at)?;
+                Some(found.entry.version)
             }
+            None => current::latest(call, place).await?.map(|latest| latest.entry.version),
+        };
+        if let Some(top) = top.filter(|_| !container.versioning.keeps_versions()) {
+            // What others have overwritten just now must not show when it is gone.
+            archive_below(call, archive, place, (top, None)).await?;
         }
         let done = match archive.mode {
             Mode::History => move_away(call, archive, place, found).await?,
@@ -218,9 +221,12 @@ async fn move_away(
         .put_object(account, &archive.container, &name, "")
         .autocreate(false)
         .md5(true)
-        .mime_type(DELETED);
+        .mime_type(DELETED)
+        .precondition(Precondition::Absent);
     match mark.await {
         Err(Error::NoSuchContainer(_)) => return Err(no_archive()),
+        // A version of this moment was archived: the next moment is as good.
+        Err(Error::Precondition(_)) => return Ok(false),
         marked => marked?,
     };
     // What is stored meanwhile is stored after it was deleted.

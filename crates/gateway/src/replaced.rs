@@ -12,7 +12,7 @@ use crate::{
     time,
     versions::{self, State},
 };
-use client::{Container, Error, Version};
+use client::{Container, Error, ObjectEntry, Version};
 use http::StatusCode;
 
 /// What something takes the place of that is about to be stored.
@@ -21,8 +21,8 @@ pub enum Replaced {
     Nothing,
     /// What has no version of its own, from here on.
     Null(Version),
-    /// Whatever there is: into the archive, but for the version that is there already.
-    Archived(Archive, Option<Version>),
+    /// Whatever there is: into the archive, but for what is there already.
+    Archived(Archive, Option<Box<ObjectEntry>>),
 }
 
 impl Replaced {
@@ -42,7 +42,7 @@ impl Replaced {
         let archived = archive.save_latest(call, place).await?;
         Ok(match container.versioning.keeps_versions() {
             true => Self::Nothing,
-            false => Self::Archived(archive, archived),
+            false => Self::Archived(archive, archived.map(Box::new)),
         })
     }
 
@@ -58,7 +58,7 @@ impl Replaced {
             Self::Nothing => return,
             Self::Null(from) => remove_null(call, place, written, from).await,
             Self::Archived(archive, archived) => {
-                archive_below(call, &archive, place, (written, archived)).await
+                archive_below(call, &archive, place, (written, archived.as_deref())).await
             }
         };
         if let Err(refusal) = done {
@@ -111,19 +111,22 @@ async fn remove_null(
 }
 
 /// Archives and removes all that is below a version where no versions are kept: what was
-/// overwritten, and is not in its archive yet.
+/// overwritten, and is not in its archive yet as it was at last.
 pub async fn archive_below(
     call: &Call,
     archive: &Archive,
     place: Place<'_>,
-    (below, archived): (Version, Option<Version>),
+    (below, archived): (Version, Option<&ObjectEntry>),
 ) -> Result<(), Refusal> {
     let mut next = Some((place.object.to_string(), Some(below)));
     while next.is_some() {
         let (entries, more) = versions::page(versions::all(call, place), next, place).await?;
         for entry in entries {
             let over = entry.delete_at.is_some_and(|at| at <= time::now_seconds());
-            if !entry.marker && !over && archived != Some(entry.version) {
+            // A POST may have changed it since.
+            let known = |e: &ObjectEntry| (e.version, e.modified, e.delete_at);
+            let is_archived = archived.is_some_and(|archived| known(archived) == known(&entry));
+            if !entry.marker && !over && !is_archived {
                 match archive.save(call, place, &entry).await {
                     // Somebody else archived and removed it.
                     Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
